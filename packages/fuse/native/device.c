@@ -1,0 +1,170 @@
+// The classic /dev/fuse channel: answer one request, read the next; descriptors over Unix sockets.
+#include "addon.h"
+#include <linux/fuse.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <time.h>
+#include <unistd.h>
+
+// Per-operation statistics, doubles so that JavaScript reads them where they lie: OPERATIONS rows of
+// count, errors, nanoseconds, bytes, then BUCKETS counters; bucket b counts latencies below 2^(b + FIRST_BUCKET) ns.
+enum { OPERATIONS = 64, BUCKETS = 24, ROW = 4 + BUCKETS, FIRST_BUCKET = 10 };
+// When the request was read, in the 8 bytes before its header.
+#define STARTED(request) (((uint64_t *)(request))[-1])
+
+static uint64_t now(void) {
+  struct timespec time;
+  clock_gettime(CLOCK_MONOTONIC, &time);
+  return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
+}
+
+static void record(double *statistics, const struct fuse_in_header *request, const struct fuse_out_header *reply, size_t length, uint64_t time) {
+  if (request->opcode >= OPERATIONS) return;
+  double *row = statistics + request->opcode * ROW;
+  uint64_t elapsed = time - STARTED(request);
+  int bucket = 64 - __builtin_clzll(elapsed | 1) - FIRST_BUCKET;
+  row[0]++;
+  row[2] += (double)elapsed;
+  row[4 + (bucket < 0 ? 0 : bucket >= BUCKETS ? BUCKETS - 1 : bucket)]++;
+  if (reply->error) row[1]++;
+  else if (request->opcode == FUSE_READ) row[3] += (double)(length - sizeof *reply);
+  else if (request->opcode == FUSE_WRITE) row[3] += ((const struct fuse_write_out *)(reply + 1))->size;
+}
+
+// A reply that the kernel refuses would leave its caller waiting for ever: it gets EIO instead, and the refusal is returned.
+// ENOENT is no refusal: the caller was interrupted and is gone.
+static int64_t send_reply(int fd, struct fuse_out_header *reply, const struct iovec *vector, int count) {
+  int64_t result;
+  do result = answer(count == 1 ? write(fd, vector[0].iov_base, vector[0].iov_len) : writev(fd, vector, count));
+  while (result == -EINTR);
+  if (result >= 0 || result == -ENOENT) return 0;
+  if (result == -EINVAL || result == -EFAULT || result == -ENOMEM) {
+    struct fuse_out_header failure = {.len = sizeof failure, .error = -EIO, .unique = reply->unique};
+    if (write(fd, &failure, sizeof failure) < 0) return result;
+  }
+  return result;
+}
+
+static int64_t write_failure;
+
+// exchange(fd, request, reply, replyLength, next, capacity, statistics) -> length of the next request, or -errno
+// Sends `reply` to `request` unless replyLength is 0, then reads the next request to `next` unless capacity is 0.
+static napi_value exchange(napi_env env, napi_callback_info info) {
+  ARGUMENTS(7)
+  int fd = (int)argument(env, argv[0]);
+  size_t length = (size_t)argument(env, argv[3]), capacity = (size_t)argument(env, argv[5]);
+  double *statistics = pointer(env, argv[6]);
+  uint64_t time = 0;
+  if (length) {
+    struct fuse_out_header *reply = pointer(env, argv[2]);
+    reply->len = (uint32_t)length;
+    time = now();
+    record(statistics, pointer(env, argv[1]), reply, length, time);
+    struct iovec vector = {reply, length};
+    int64_t sent = send_reply(fd, reply, &vector, 1);
+    if (sent < 0) write_failure = sent;
+  }
+  if (!capacity) return number(env, 0);
+  uint8_t *next = pointer(env, argv[4]);
+  for (;;) {
+    ssize_t result = read(fd, next, capacity);
+    if (result >= 0) {
+      STARTED(next) = now();
+      return number(env, (double)result);
+    }
+    if (errno != EINTR && errno != ENOENT) return number(env, -errno);
+  }
+}
+
+// replyGathered(fd, request, reply, headLength, buffers: Uint8Array[], statistics) -> 0 or -errno
+static napi_value reply_gathered(napi_env env, napi_callback_info info) {
+  ARGUMENTS(6)
+  int fd = (int)argument(env, argv[0]);
+  struct fuse_out_header *reply = pointer(env, argv[2]);
+  uint32_t count = 0;
+  napi_get_array_length(env, argv[4], &count);
+  if (count > 1023) return number(env, -EINVAL);
+  struct iovec vector[1024] = {{reply, (size_t)argument(env, argv[3])}};
+  size_t total = vector[0].iov_len;
+  for (uint32_t i = 0; i < count; i++) {
+    napi_value buffer;
+    napi_typedarray_type type;
+    napi_get_element(env, argv[4], i, &buffer);
+    if (napi_get_typedarray_info(env, buffer, &type, &vector[i + 1].iov_len, &vector[i + 1].iov_base, NULL, NULL) != napi_ok || type != napi_uint8_array)
+      return number(env, -EINVAL);
+    total += vector[i + 1].iov_len;
+  }
+  reply->len = (uint32_t)total;
+  record(pointer(env, argv[5]), pointer(env, argv[1]), reply, total, now());
+  return number(env, (double)send_reply(fd, reply, vector, (int)count + 1));
+}
+
+// takeWriteFailure() -> -errno of the last reply that the kernel refused, or 0; forgets it
+static napi_value take_write_failure(napi_env env, napi_callback_info info) {
+  (void)info;
+  napi_value result = number(env, (double)write_failure);
+  write_failure = 0;
+  return result;
+}
+
+enum { DESCRIPTORS_MAX = 253 }; // SCM_MAX_FD, unix(7)
+
+// receiveDescriptors(socket, dataAddress, dataLength, descriptorsAddress: i32[253]) -> [bytes or -errno, descriptors]
+static napi_value receive_descriptors(napi_env env, napi_callback_info info) {
+  ARGUMENTS(4)
+  struct iovec vector = {pointer(env, argv[1]), (size_t)argument(env, argv[2])};
+  union { char bytes[CMSG_SPACE(DESCRIPTORS_MAX * sizeof(int))]; struct cmsghdr align; } control;
+  struct msghdr message = {.msg_iov = &vector, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof control.bytes};
+  int64_t result;
+  do result = answer(recvmsg((int)argument(env, argv[0]), &message, MSG_CMSG_CLOEXEC));
+  while (result == -EINTR);
+  size_t count = 0;
+  int *out = pointer(env, argv[3]);
+  if (result >= 0) {
+    for (struct cmsghdr *header = CMSG_FIRSTHDR(&message); header; header = CMSG_NXTHDR(&message, header)) {
+      if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) continue;
+      size_t here = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+      memcpy(out + count, CMSG_DATA(header), here * sizeof(int));
+      count += here;
+    }
+    if (message.msg_flags & MSG_CTRUNC) {
+      for (size_t i = 0; i < count; i++) close(out[i]);
+      count = 0;
+      result = -EMSGSIZE;
+    }
+  }
+  napi_value pair;
+  napi_create_array_with_length(env, 2, &pair);
+  napi_set_element(env, pair, 0, number(env, (double)result));
+  napi_set_element(env, pair, 1, number(env, (double)count));
+  return pair;
+}
+
+// sendDescriptors(socket, dataAddress, dataLength, descriptorsAddress: i32[], count) -> bytes or -errno
+static napi_value send_descriptors(napi_env env, napi_callback_info info) {
+  ARGUMENTS(5)
+  size_t count = (size_t)argument(env, argv[4]);
+  if (count == 0 || count > DESCRIPTORS_MAX) return number(env, -EINVAL);
+  struct iovec vector = {pointer(env, argv[1]), (size_t)argument(env, argv[2])};
+  union { char bytes[CMSG_SPACE(DESCRIPTORS_MAX * sizeof(int))]; struct cmsghdr align; } control;
+  memset(&control, 0, sizeof control);
+  struct msghdr message = {.msg_iov = &vector, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = CMSG_SPACE(count * sizeof(int))};
+  struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+  header->cmsg_level = SOL_SOCKET;
+  header->cmsg_type = SCM_RIGHTS;
+  header->cmsg_len = CMSG_LEN(count * sizeof(int));
+  memcpy(CMSG_DATA(header), pointer(env, argv[3]), count * sizeof(int));
+  int64_t result;
+  do result = answer(sendmsg((int)argument(env, argv[0]), &message, MSG_NOSIGNAL));
+  while (result == -EINTR);
+  return number(env, (double)result);
+}
+
+void export_device(napi_env env, napi_value exports) {
+  export_function(env, exports, "exchange", exchange);
+  export_function(env, exports, "replyGathered", reply_gathered);
+  export_function(env, exports, "takeWriteFailure", take_write_failure);
+  export_function(env, exports, "receiveDescriptors", receive_descriptors);
+  export_function(env, exports, "sendDescriptors", send_descriptors);
+}

@@ -1,0 +1,245 @@
+// System calls that may sleep, made by threads of the addon; completions come back to the event loop.
+#include "addon.h"
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+// POOL: at most `threads` at once, any order. ORDERED: one thread, in order. OWN: a thread of its own, which cancel() can interrupt.
+enum lane { POOL, ORDERED, OWN, LANES };
+enum { STACK = 128 * 1024 };
+
+struct job {
+  struct job *next;
+  double id;
+  int64_t call[7];
+  int64_t result;
+  pthread_t thread;
+  bool running;
+};
+
+struct queue {
+  struct job *head, **tail;
+  int threads, idle, limit;
+};
+
+struct offload {
+  pthread_mutex_t mutex;
+  pthread_cond_t work[OWN];
+  struct queue queues[OWN];
+  struct job *own, *done, **done_tail;
+  size_t pending;
+  bool closed;
+  napi_env env;
+  napi_ref callback, receiver;
+  napi_async_context context;
+  napi_async_cleanup_hook_handle hook;
+  uv_handle_t *async;
+};
+
+struct thread_start {
+  struct offload *offload;
+  enum lane lane;
+  struct job *job;
+};
+
+static void ignore(int signal) { (void)signal; }
+
+static void complete(struct offload *offload, struct job *job) {
+  job->next = NULL;
+  *offload->done_tail = job;
+  offload->done_tail = &job->next;
+  if (!offload->closed) uv_async_send(offload->async);
+}
+
+static void perform(struct job *job) {
+  int64_t *c = job->call;
+  job->result = answer(syscall(c[0], c[1], c[2], c[3], c[4], c[5], c[6]));
+}
+
+static void *run(void *data) {
+  struct thread_start start = *(struct thread_start *)data;
+  free(data);
+  struct offload *offload = start.offload;
+  if (start.job) {
+    perform(start.job);
+    pthread_mutex_lock(&offload->mutex);
+    for (struct job **link = &offload->own; *link; link = &(*link)->next)
+      if (*link == start.job) {
+        *link = start.job->next;
+        break;
+      }
+    complete(offload, start.job);
+    pthread_mutex_unlock(&offload->mutex);
+    return NULL;
+  }
+  struct queue *queue = &offload->queues[start.lane];
+  pthread_mutex_lock(&offload->mutex);
+  for (;;) {
+    while (!queue->head) {
+      queue->idle++;
+      pthread_cond_wait(&offload->work[start.lane], &offload->mutex);
+      queue->idle--;
+    }
+    struct job *job = queue->head;
+    queue->head = job->next;
+    if (!queue->head) queue->tail = &queue->head;
+    pthread_mutex_unlock(&offload->mutex);
+    perform(job);
+    pthread_mutex_lock(&offload->mutex);
+    complete(offload, job);
+  }
+  return NULL;
+}
+
+static int spawn(struct offload *offload, enum lane lane, struct job *job) {
+  struct thread_start *start = malloc(sizeof *start);
+  *start = (struct thread_start){offload, lane, job};
+  pthread_attr_t attributes;
+  pthread_attr_init(&attributes);
+  pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+  pthread_attr_setstacksize(&attributes, STACK);
+  pthread_t thread;
+  int error = pthread_create(&thread, &attributes, run, start);
+  pthread_attr_destroy(&attributes);
+  if (error) free(start);
+  else if (job) {
+    job->thread = thread;
+    job->running = true;
+  }
+  return error;
+}
+
+static void on_async(uv_handle_t *handle) {
+  struct offload *offload = uv_handle_get_data(handle);
+  pthread_mutex_lock(&offload->mutex);
+  struct job *job = offload->done;
+  offload->done = NULL;
+  offload->done_tail = &offload->done;
+  pthread_mutex_unlock(&offload->mutex);
+  napi_env env = offload->env;
+  while (job) {
+    struct job *next = job->next;
+    if (--offload->pending == 0) uv_unref(offload->async);
+    napi_handle_scope scope;
+    napi_open_handle_scope(env, &scope);
+    napi_value callback, receiver, arguments[2] = {number(env, job->id), number(env, (double)job->result)};
+    free(job);
+    napi_get_reference_value(env, offload->callback, &callback);
+    napi_get_reference_value(env, offload->receiver, &receiver);
+    napi_make_callback(env, offload->context, receiver, callback, 2, arguments, NULL);
+    bool pending = false;
+    if (napi_is_exception_pending(env, &pending) == napi_ok && pending) {
+      napi_value error;
+      napi_get_and_clear_last_exception(env, &error);
+      napi_fatal_exception(env, error);
+    }
+    napi_close_handle_scope(env, scope);
+    job = next;
+  }
+}
+
+static void on_closed(uv_handle_t *handle) {
+  struct offload *offload = uv_handle_get_data(handle);
+  napi_remove_async_cleanup_hook(offload->hook);
+  // Threads may still be in a system call: what they point to stays.
+}
+
+static void on_cleanup(napi_async_cleanup_hook_handle hook, void *data) {
+  (void)hook;
+  struct offload *offload = data;
+  pthread_mutex_lock(&offload->mutex);
+  offload->closed = true;
+  pthread_mutex_unlock(&offload->mutex);
+  uv_close(offload->async, on_closed);
+}
+
+// offloadStart(threads, callback: (id, result) => void) -> external: once a JavaScript thread
+static napi_value offload_start(napi_env env, napi_callback_info info) {
+  ARGUMENTS(2)
+  struct offload *offload = calloc(1, sizeof *offload);
+  pthread_mutex_init(&offload->mutex, NULL);
+  for (int lane = 0; lane < OWN; lane++) {
+    pthread_cond_init(&offload->work[lane], NULL);
+    offload->queues[lane].tail = &offload->queues[lane].head;
+    offload->queues[lane].limit = lane == POOL ? (int)argument(env, argv[0]) : 1;
+  }
+  offload->done_tail = &offload->done;
+  offload->env = env;
+  napi_value receiver, name, external;
+  napi_create_object(env, &receiver);
+  napi_create_string_utf8(env, "hawser:offload", NAPI_AUTO_LENGTH, &name);
+  napi_async_init(env, receiver, name, &offload->context);
+  napi_create_reference(env, argv[1], 1, &offload->callback);
+  napi_create_reference(env, receiver, 1, &offload->receiver);
+  uv_loop_t *loop;
+  napi_get_uv_event_loop(env, (struct uv_loop_s **)&loop);
+  offload->async = calloc(1, uv_handle_size(UV_ASYNC));
+  uv_async_init(loop, offload->async, on_async);
+  uv_handle_set_data(offload->async, offload);
+  uv_unref(offload->async);
+  napi_add_async_cleanup_hook(env, on_cleanup, offload, &offload->hook);
+  // Without SA_RESTART: a cancelled system call returns EINTR.
+  struct sigaction action = {.sa_handler = ignore};
+  sigaction(SIGRTMIN + 5, &action, NULL);
+  napi_create_external(env, offload, NULL, NULL, &external);
+  return external;
+}
+
+// offload(pool, lane, id, number, a0 … a5) -> 0 or -errno
+static napi_value offload_call(napi_env env, napi_callback_info info) {
+  ARGUMENTS(10)
+  void *data;
+  napi_get_value_external(env, argv[0], &data);
+  struct offload *offload = data;
+  enum lane lane = (enum lane)argument(env, argv[1]);
+  struct job *job = calloc(1, sizeof *job);
+  job->id = (double)argument(env, argv[2]);
+  for (size_t i = 3; i < argc && i < 10; i++) job->call[i - 3] = argument(env, argv[i]);
+  int error = 0;
+  pthread_mutex_lock(&offload->mutex);
+  if (lane == OWN) {
+    job->next = offload->own;
+    offload->own = job;
+    error = spawn(offload, lane, job);
+    if (error) offload->own = job->next;
+  } else {
+    struct queue *queue = &offload->queues[lane];
+    if (!queue->idle && queue->threads < queue->limit) {
+      error = spawn(offload, lane, NULL);
+      if (!error) queue->threads++;
+      else if (queue->threads) error = 0;
+    }
+    if (!error) {
+      *queue->tail = job;
+      queue->tail = &job->next;
+      pthread_cond_signal(&offload->work[lane]);
+    }
+  }
+  if (!error && offload->pending++ == 0) uv_ref(offload->async);
+  pthread_mutex_unlock(&offload->mutex);
+  if (error) free(job);
+  return number(env, -error);
+}
+
+// offloadCancel(pool, id): interrupts a call of the OWN lane. A signal that comes before the call sleeps is lost: repeat until it completes.
+static napi_value offload_cancel(napi_env env, napi_callback_info info) {
+  ARGUMENTS(2)
+  void *data;
+  napi_get_value_external(env, argv[0], &data);
+  struct offload *offload = data;
+  double id = (double)argument(env, argv[1]);
+  pthread_mutex_lock(&offload->mutex);
+  for (struct job *job = offload->own; job; job = job->next)
+    if (job->id == id && job->running) pthread_kill(job->thread, SIGRTMIN + 5);
+  pthread_mutex_unlock(&offload->mutex);
+  return NULL;
+}
+
+void export_offload(napi_env env, napi_value exports) {
+  export_function(env, exports, "offloadStart", offload_start);
+  export_function(env, exports, "offload", offload_call);
+  export_function(env, exports, "offloadCancel", offload_cancel);
+}

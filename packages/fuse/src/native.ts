@@ -1,0 +1,330 @@
+// The addon's functions, typed. Every call returns a value of 0 or more, or the negated errno.
+import { createRequire } from 'node:module'
+import { fileURLToPath } from 'node:url'
+
+/** Memory that the addon may read or write: an address from `address()` plus a byte offset. 0 is NULL. */
+export type Address = number
+
+export interface Native {
+  /** System call numbers of this architecture. */
+  readonly sys: Readonly<Record<SystemCall, number>>
+  readonly constants: Readonly<Record<Constant, number>>
+  readonly errno: Readonly<Record<ErrnoName, number>>
+  address(view: Uint8Array): Address
+  syscall(number: number, ...args: number[]): number
+  syscallAs(
+    uid: number,
+    gid: number,
+    groups: Address,
+    groupCount: number,
+    umask: number,
+    number: number,
+    ...args: number[]
+  ): number
+  keepSetId(keep: number): number
+  readNowait(fd: number, to: Address, length: number, offset: number): number
+  writeNowait(fd: number, from: Address, length: number, offset: number, append: number): number
+  exchange(
+    fd: number,
+    request: Address,
+    reply: Address,
+    replyLength: number,
+    next: Address,
+    capacity: number,
+    statistics: Address,
+  ): number
+  replyGathered(
+    fd: number,
+    request: Address,
+    reply: Address,
+    headLength: number,
+    buffers: Uint8Array[],
+    statistics: Address,
+  ): number
+  takeWriteFailure(): number
+  receiveDescriptors(
+    socket: number,
+    data: Address,
+    length: number,
+    descriptors: Address,
+  ): [bytes: number, descriptors: number]
+  sendDescriptors(socket: number, data: Address, length: number, descriptors: Address, count: number): number
+  statAt(
+    directory: number,
+    path: Address,
+    flags: number,
+    attr: Address,
+    identity: Address,
+    handle: number,
+  ): number
+  statFilesystem(fd: number, kstatfs: Address): number
+  filesystemType(fd: number): number
+  readDirectory(
+    fd: number,
+    offsetLow: number,
+    offsetHigh: number,
+    to: Address,
+    size: number,
+    plus: number,
+    identities: Address,
+    stride: number,
+    maximum: number,
+  ): number
+  watch(fd: number, callback: () => void): Watch | number
+  watchPause(watch: Watch): void
+  watchResume(watch: Watch): void
+  watchClose(watch: Watch): void
+  offloadStart(threads: number, callback: (id: number, result: number) => void): Pool
+  offload(pool: Pool, lane: number, id: number, number: number, ...args: number[]): number
+  offloadCancel(pool: Pool, id: number): void
+}
+
+export interface Watch {
+  readonly watch: unique symbol
+}
+export interface Pool {
+  readonly pool: unique symbol
+}
+
+export type SystemCall =
+  | 'openat'
+  | 'openat2'
+  | 'close'
+  | 'read'
+  | 'write'
+  | 'pread64'
+  | 'pwrite64'
+  | 'preadv2'
+  | 'pwritev2'
+  | 'fsync'
+  | 'fdatasync'
+  | 'fallocate'
+  | 'ftruncate'
+  | 'copy_file_range'
+  | 'lseek'
+  | 'mkdirat'
+  | 'mknodat'
+  | 'symlinkat'
+  | 'linkat'
+  | 'unlinkat'
+  | 'renameat2'
+  | 'readlinkat'
+  | 'fchmod'
+  | 'fchmodat'
+  | 'fchown'
+  | 'fchownat'
+  | 'utimensat'
+  | 'setxattr'
+  | 'getxattr'
+  | 'listxattr'
+  | 'removexattr'
+  | 'fsetxattr'
+  | 'fgetxattr'
+  | 'flistxattr'
+  | 'fremovexattr'
+  | 'fcntl'
+  | 'flock'
+  | 'ioctl'
+  | 'name_to_handle_at'
+  | 'open_by_handle_at'
+  | 'statx'
+  | 'mount'
+  | 'umount2'
+  | 'socketpair'
+  | 'dup'
+  | 'dup3'
+  | 'syncfs'
+  | 'sync_file_range'
+  | 'sched_setaffinity'
+  | 'sched_getaffinity'
+  | 'prctl'
+  | 'setrlimit'
+  | 'prlimit64'
+  | 'pidfd_open'
+  | 'geteuid'
+  | 'getegid'
+  | 'faccessat'
+  | 'unshare'
+  | 'setns'
+  | 'umask'
+  | 'fanotify_init'
+  | 'fanotify_mark'
+  | 'eventfd2'
+  | 'kill'
+  | 'open_tree'
+  | 'move_mount'
+  | 'fsopen'
+  | 'fsconfig'
+  | 'fsmount'
+  | 'fspick'
+  | 'faccessat2'
+  | 'mount_setattr'
+  | 'fchmodat2'
+export type Constant =
+  | 'O_RDONLY'
+  | 'O_WRONLY'
+  | 'O_RDWR'
+  | 'O_CREAT'
+  | 'O_EXCL'
+  | 'O_NOCTTY'
+  | 'O_TRUNC'
+  | 'O_APPEND'
+  | 'O_NONBLOCK'
+  | 'O_DSYNC'
+  | 'O_SYNC'
+  | 'O_DIRECTORY'
+  | 'O_NOFOLLOW'
+  | 'O_CLOEXEC'
+  | 'O_PATH'
+  | 'O_TMPFILE'
+  | 'O_DIRECT'
+  | 'O_LARGEFILE'
+  | 'O_NOATIME'
+  | 'O_ACCMODE'
+  | 'AT_FDCWD'
+  | 'AT_SYMLINK_NOFOLLOW'
+  | 'AT_SYMLINK_FOLLOW'
+  | 'AT_REMOVEDIR'
+  | 'AT_EMPTY_PATH'
+  | 'AT_NO_AUTOMOUNT'
+  | 'S_IFMT'
+  | 'S_IFREG'
+  | 'S_IFDIR'
+  | 'S_IFLNK'
+  | 'S_IFCHR'
+  | 'S_IFBLK'
+  | 'S_IFIFO'
+  | 'S_IFSOCK'
+  | 'S_ISUID'
+  | 'S_ISGID'
+  | 'S_ISVTX'
+  | 'SEEK_SET'
+  | 'SEEK_DATA'
+  | 'SEEK_HOLE'
+  | 'RENAME_NOREPLACE'
+  | 'RENAME_EXCHANGE'
+  | 'RENAME_WHITEOUT'
+  | 'UTIME_NOW'
+  | 'UTIME_OMIT'
+  | 'F_OFD_GETLK'
+  | 'F_OFD_SETLK'
+  | 'F_OFD_SETLKW'
+  | 'F_RDLCK'
+  | 'F_WRLCK'
+  | 'F_UNLCK'
+  | 'LOCK_SH'
+  | 'LOCK_EX'
+  | 'LOCK_NB'
+  | 'LOCK_UN'
+  | 'MS_RDONLY'
+  | 'MS_NOSUID'
+  | 'MS_NODEV'
+  | 'MS_NOEXEC'
+  | 'MS_SYNCHRONOUS'
+  | 'MS_NOATIME'
+  | 'MS_DIRSYNC'
+  | 'MS_NODIRATIME'
+  | 'MS_RELATIME'
+  | 'MS_STRICTATIME'
+  | 'MNT_FORCE'
+  | 'MNT_DETACH'
+  | 'UMOUNT_NOFOLLOW'
+  | 'FALLOC_FL_KEEP_SIZE'
+  | 'AF_UNIX'
+  | 'SOCK_STREAM'
+  | 'SOCK_CLOEXEC'
+  | 'F_GETFL'
+  | 'F_SETFL'
+  | 'F_GETFD'
+  | 'F_SETFD'
+  | 'F_SETPIPE_SZ'
+  | 'FD_CLOEXEC'
+  | 'XATTR_CREATE'
+  | 'XATTR_REPLACE'
+  | 'STATX_ATTR_IMMUTABLE'
+  | 'STATX_ATTR_APPEND'
+  | 'FS_IOC_GETFLAGS'
+  | 'FS_IOC_SETFLAGS'
+  | 'FS_IOC_GETVERSION'
+  | 'FS_IOC_FSGETXATTR'
+  | 'FS_IOC_FSSETXATTR'
+export type ErrnoName =
+  | 'EPERM'
+  | 'ENOENT'
+  | 'ESRCH'
+  | 'EINTR'
+  | 'EIO'
+  | 'ENXIO'
+  | 'E2BIG'
+  | 'EBADF'
+  | 'EAGAIN'
+  | 'ENOMEM'
+  | 'EACCES'
+  | 'EFAULT'
+  | 'ENOTBLK'
+  | 'EBUSY'
+  | 'EEXIST'
+  | 'EXDEV'
+  | 'ENODEV'
+  | 'ENOTDIR'
+  | 'EISDIR'
+  | 'EINVAL'
+  | 'ENFILE'
+  | 'EMFILE'
+  | 'ENOTTY'
+  | 'ETXTBSY'
+  | 'EFBIG'
+  | 'ENOSPC'
+  | 'ESPIPE'
+  | 'EROFS'
+  | 'EMLINK'
+  | 'EPIPE'
+  | 'EDOM'
+  | 'ERANGE'
+  | 'EDEADLK'
+  | 'ENAMETOOLONG'
+  | 'ENOLCK'
+  | 'ENOSYS'
+  | 'ENOTEMPTY'
+  | 'ELOOP'
+  | 'ENODATA'
+  | 'ETIME'
+  | 'EREMOTEIO'
+  | 'EPROTO'
+  | 'EBADMSG'
+  | 'EOVERFLOW'
+  | 'EILSEQ'
+  | 'EUSERS'
+  | 'ENOTSUP'
+  | 'EOPNOTSUPP'
+  | 'ESTALE'
+  | 'EDQUOT'
+  | 'ECANCELED'
+  | 'ENOKEY'
+  | 'EKEYEXPIRED'
+  | 'ENOTCONN'
+  | 'ETIMEDOUT'
+  | 'ECONNREFUSED'
+  | 'ECONNRESET'
+  | 'ECONNABORTED'
+  | 'EHOSTUNREACH'
+  | 'ENETUNREACH'
+  | 'EREMOTE'
+  | 'EMSGSIZE'
+  | 'ENOMEDIUM'
+  | 'ECOMM'
+
+const path = fileURLToPath(new URL('../build/native.node', import.meta.url))
+
+function load(): Native {
+  try {
+    return createRequire(import.meta.url)(path) as Native
+  } catch (error) {
+    throw new Error(
+      `cannot load the FUSE addon ${path}: ${(error as Error).message}; build it with \`npm run build\` (needs a C compiler)`,
+    )
+  }
+}
+
+export const native: Native = load()
+export const { sys, constants, errno } = native
