@@ -1,0 +1,8 @@
+export * from './constants.js'
+export * from './init.js'
+export { Message } from './message.js'
+export { Name } from './name.js'
+export * from './replies.js'
+export * from './requests.js'
+export { decodeName, encodeName } from './text.js'
+export { validateRequest } from './validate.js'
