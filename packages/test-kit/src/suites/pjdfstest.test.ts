@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { expectedDifferences } from './expected-differences.js'
-import { compare, parseReport } from './pjdfstest.js'
+import { type CaseResult, compare, parseReport } from './pjdfstest.js'
 
 // The report's form, as the suite prints it without colours.
 const REPORT = `chmod::change_perm::regular                                                   ok
@@ -37,24 +37,23 @@ test('a report is read case by case, with the suite’s own words', () => {
 })
 
 test('whatever passes beneath must pass on the mount: failed, skipped and missing cases count', () => {
-  const passed = { outcome: 'passed', detail: '' } as const
-  const failed = { outcome: 'failed', detail: 'no' } as const
-  const skipped = { outcome: 'skipped', detail: 'cannot' } as const
-  const beneath = new Map(
-    ['same', 'broken', 'refused', 'absent', 'known'].map((name) => [name, passed] as const),
+  const passed: CaseResult = { outcome: 'passed', detail: '' }
+  const failed: CaseResult = { outcome: 'failed', detail: 'no' }
+  const skipped: CaseResult = { outcome: 'skipped', detail: 'cannot' }
+  const beneath = { same: passed, broken: passed, refused: passed, absent: passed, known: passed }
+  const mount = {
+    same: passed,
+    broken: failed,
+    refused: skipped,
+    known: failed,
+    better: passed,
+    nowhere: failed,
+  }
+  const result = compare(
+    new Map(Object.entries({ ...beneath, better: failed, nowhere: skipped })),
+    new Map(Object.entries(mount)),
+    { known: 'because', gone: 'because' },
   )
-  const mount = new Map([
-    ['same', passed],
-    ['broken', failed],
-    ['refused', skipped],
-    ['known', failed],
-    ['better', passed],
-    ['nowhere', failed],
-  ] as const)
-  const result = compare(new Map([...beneath, ['better', failed], ['nowhere', skipped]]), mount, {
-    known: 'because',
-    gone: 'because',
-  })
   assert.deepEqual(result.passed, ['same', 'better'])
   assert.deepEqual(
     result.failed.map(({ name, outcome }) => [name, outcome]),
