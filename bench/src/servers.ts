@@ -1,0 +1,176 @@
+import type { Located, Tools } from './tools.js'
+
+/** What the kernel may keep: the same for all servers of a row, or the row compares caches. */
+export type Profile =
+  /** Nothing is cached: timeouts 0 and direct I/O. */
+  | 'uncached'
+  /** Names and attributes for a second, pages while a file is open. */
+  | 'cached'
+  /** As cached, and the kernel serves reads and writes of open files itself. */
+  | 'kernel-passthrough'
+
+export type Family = 'native' | 'memory' | 'passthrough'
+
+export interface MountRequest {
+  path: string
+  source: string
+  mountPoint: string
+  profile: Profile
+  bytes: number
+}
+
+export interface ServerSpec {
+  id: string
+  label: string
+  family: Family
+  /** 'libfuse' servers are the yardstick of their family; 'hawser' ones are held to the targets. */
+  role: 'native' | 'libfuse' | 'libfuse-uring' | 'hawser' | 'peer'
+  profiles: readonly Profile[]
+  locate: (tools: Tools) => Located
+  command: (request: MountRequest) => string[]
+}
+
+const plain: readonly Profile[] = ['uncached', 'cached']
+
+/** Adding a server is adding an entry. All stay in the foreground, so that each is a child that is known by its pid. */
+export const servers: readonly ServerSpec[] = [
+  {
+    id: 'native',
+    label: 'native',
+    family: 'native',
+    role: 'native',
+    profiles: ['uncached', 'cached', 'kernel-passthrough'],
+    locate: () => ({ path: '' }),
+    command: () => [],
+  },
+  libfuseMemory('libfuse-memory-s', 'libfuse memory -s', ['-s']),
+  libfuseMemory('libfuse-memory-mt', 'libfuse memory, threads', []),
+  {
+    ...libfuseMemory('libfuse-memory-uring', 'libfuse memory, io_uring', ['-o', 'io_uring']),
+    role: 'libfuse-uring',
+    locate: (tools) => tools.uringMemory,
+  },
+  {
+    id: 'hawser-memory',
+    label: '**hawser memory**',
+    family: 'memory',
+    role: 'hawser',
+    profiles: ['uncached'],
+    locate: (tools) => tools.memoryServer,
+    command: ({ path, mountPoint, bytes }) => [process.execPath, path, `--bytes=${bytes}`, mountPoint],
+  },
+  passthroughLl('passthrough_ll-s', 'passthrough_ll -s', ['-s']),
+  passthroughLl('passthrough_ll-mt', 'passthrough_ll, threads', []),
+  {
+    ...passthroughHp('passthrough_hp', 'passthrough_hp', [], 'peer'),
+    locate: (tools) => tools.passthroughHp,
+  },
+  {
+    ...passthroughHp('passthrough_hp-uring', 'passthrough_hp, io_uring', ['-o', 'io_uring'], 'libfuse-uring'),
+    profiles: plain,
+    locate: (tools) => tools.uringPassthrough,
+  },
+  {
+    id: 'bindfs',
+    label: 'bindfs',
+    family: 'passthrough',
+    role: 'peer',
+    profiles: plain,
+    locate: (tools) => tools.bindfs,
+    command: ({ path, source, mountPoint, profile }) => [
+      path,
+      '-f',
+      ...(profile === 'uncached' ? ['--direct-io'] : []),
+      ...['-o', `${timeouts(profile)},default_permissions`],
+      ...[source, mountPoint],
+    ],
+  },
+  {
+    id: 'rclone',
+    label: 'rclone mount',
+    family: 'passthrough',
+    role: 'peer',
+    // rclone keeps attributes and directories by its own clock; there is no uncached mode to compare.
+    profiles: ['cached'],
+    locate: (tools) => tools.rclone,
+    command: ({ path, source, mountPoint }) => [
+      ...[path, 'mount', source, mountPoint, '--config', '/dev/null', '--cache-dir', `${mountPoint}.cache`],
+      ...[
+        '--vfs-cache-mode',
+        'writes',
+        '--attr-timeout',
+        '1s',
+        '--dir-cache-time',
+        '1s',
+        '--default-permissions',
+      ],
+    ],
+  },
+  hawser('hawser', '**hawser**', ''),
+]
+
+function libfuseMemory(id: string, label: string, flags: string[]): ServerSpec {
+  return {
+    id,
+    label,
+    family: 'memory',
+    role: 'libfuse',
+    profiles: ['uncached'],
+    locate: (tools) => tools.libfuseMemory,
+    command: ({ path, mountPoint, bytes }) => [path, '-f', ...flags, `--bytes=${bytes}`, mountPoint],
+  }
+}
+
+function passthroughLl(id: string, label: string, flags: string[]): ServerSpec {
+  return {
+    id,
+    label,
+    family: 'passthrough',
+    role: 'libfuse',
+    profiles: plain,
+    locate: (tools) => tools.passthroughLl,
+    command: ({ path, source, mountPoint, profile }) => {
+      const cache = profile === 'uncached' ? 'cache=never,timeout=0' : 'cache=auto,timeout=1'
+      return [path, '-f', ...flags, '-o', `source=${source},${cache},default_permissions`, mountPoint]
+    },
+  }
+}
+
+function passthroughHp(id: string, label: string, flags: string[], role: ServerSpec['role']): ServerSpec {
+  return {
+    id,
+    label,
+    family: 'passthrough',
+    role,
+    profiles: ['uncached', 'cached', 'kernel-passthrough'],
+    locate: (tools) => tools.passthroughHp,
+    command: ({ path, source, mountPoint, profile }) => [
+      ...[path, '--foreground', ...flags, '-o', 'default_permissions'],
+      ...(profile === 'uncached' ? ['--nocache', '--direct-io'] : []),
+      ...(profile === 'kernel-passthrough' ? [] : ['--nopassthrough']),
+      ...[source, mountPoint],
+    ],
+  }
+}
+
+function hawser(id: string, label: string, extra: string): ServerSpec {
+  return {
+    id,
+    label,
+    family: 'passthrough',
+    role: 'hawser',
+    profiles: ['uncached', 'cached', 'kernel-passthrough'],
+    locate: (tools) => tools.hawser,
+    command: ({ path, source, mountPoint, profile }) => {
+      const cache = profile === 'uncached' ? 'cache=never' : 'cache=auto'
+      const passthrough = profile === 'kernel-passthrough' ? 'passthrough=auto' : 'passthrough=off'
+      const options = `${cache},${passthrough},default_permissions${extra}`
+      return [process.execPath, path, 'mount', source, mountPoint, '--foreground', '-o', options]
+    },
+  }
+}
+
+function timeouts(profile: Profile): string {
+  const seconds = profile === 'uncached' ? 0 : 1
+  return `attr_timeout=${seconds},entry_timeout=${seconds},negative_timeout=0`
+}
