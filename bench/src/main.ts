@@ -1,11 +1,11 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { describeMachine } from './machine.js'
 import { mountTable } from './mount-table.js'
 import { unmountAll } from './mounts.js'
 import { chosen, type Options, parseOptions, UsageError, usage } from './options.js'
 import { killAll, run } from './processes.js'
-import { reportMachine, reportRow, reportTargets } from './report.js'
+import { reportMachine, reportRow, reportServers, reportTargets } from './report.js'
 import { RequestCounter } from './request-counter.js'
 import { entryCount, rows } from './rows.js'
 import { type Bench, type RowResult, runRow } from './runner.js'
@@ -44,10 +44,12 @@ async function main(): Promise<number> {
   const tools = await prepareTools(options, say)
   const workDirectory = mkdtempSync(join(resolve(options.directory), 'hawser-bench-'))
   const counter = new RequestCounter(workDirectory)
+  const restoreUring = options.libfuseUring ? enableUring() : () => {}
   const cleanUp = () => {
     unmountAll()
     killAll()
     counter.close()
+    restoreUring()
     // Never remove files through a mount that would not go away.
     if (!mountTable().some((entry) => entry.mountPoint.startsWith(`${workDirectory}/`))) {
       rmSync(workDirectory, { recursive: true, force: true })
@@ -67,6 +69,7 @@ async function main(): Promise<number> {
   try {
     const machine = await describeMachine(tools.client, workDirectory)
     print(reportMachine(machine, counter.exact))
+    print(reportServers(tools))
     const bench = await prepare(options, tools, counter, workDirectory)
     const results: RowResult[] = []
     print('\n## Results\n')
@@ -81,13 +84,26 @@ async function main(): Promise<number> {
       writeFileSync(options.json, JSON.stringify({ machine, options, results: plain(results) }, null, 1))
     const failures = results.flatMap(({ row, servers }) =>
       servers
-        .filter((result) => result.failed)
+        .filter((result) => result.state === 'failed')
         .map((result) => `${row.id}, ${result.server.id}: ${result.problem}`),
     )
     for (const failure of failures) process.stderr.write(`bench: ${failure}\n`)
     return failures.length === 0 ? 0 : 1
   } finally {
     cleanUp()
+  }
+}
+
+/** The kernel offers io_uring to FUSE servers only if this parameter allows it; it is put back at the end. */
+function enableUring(): () => void {
+  const parameter = '/sys/module/fuse/parameters/enable_uring'
+  try {
+    const before = readFileSync(parameter, 'utf8')
+    if (before.trim() === 'Y') return () => {}
+    writeFileSync(parameter, 'Y')
+    return () => writeFileSync(parameter, before)
+  } catch {
+    return () => {}
   }
 }
 

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, rmdirSync } from 'node:fs'
+import { mkdirSync, readdirSync, readlinkSync, rmdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { mountAt } from './mount-table.js'
 import { type Running, run, sleep, start, waitFor, which } from './processes.js'
@@ -15,7 +15,7 @@ export interface Mounted {
 
 export interface MountOptions {
   server: ServerSpec
-  program: string
+  program: { path: string; help?: string }
   source: string
   profile: Profile
   bytes: number
@@ -36,7 +36,8 @@ export async function mount(options: MountOptions): Promise<Mounted> {
   const mountPoint = join(options.workDirectory, `mnt-${server.id}-${++serial}`)
   mkdirSync(mountPoint)
   const command = server.command({
-    path: options.program,
+    path: options.program.path,
+    help: options.program.help ?? '',
     source,
     mountPoint,
     profile: options.profile,
@@ -49,7 +50,11 @@ export async function mount(options: MountOptions): Promise<Mounted> {
   try {
     const device = await ready(mountPoint, running)
     await run([options.client, 'probe', join(mountPoint, 'data')], { timeoutMs: 10_000 })
-    return { path: mountPoint, pid: running.child.pid!, device, close }
+    const pid = running.child.pid!
+    if (server.usesUring && !hasRing(pid)) {
+      throw new Error('it reads /dev/fuse: io_uring is off (/sys/module/fuse/parameters/enable_uring)')
+    }
+    return { path: mountPoint, pid, device, close }
   } catch (error) {
     await close()
     const said = running.output.stderr.trim() || running.output.stdout.trim()
@@ -66,6 +71,12 @@ async function ready(mountPoint: string, running: Running): Promise<number> {
     if (ended) throw new Error(`ended with ${ended.signal ?? `status ${ended.status}`} before it was mounted`)
   }
   throw new Error('not mounted after 15 s')
+}
+
+/** A server that asked for io_uring and did not get it goes on with read and write, and says nothing. */
+function hasRing(pid: number): boolean {
+  const folder = `/proc/${pid}/fd`
+  return readdirSync(folder).some((fd) => readlinkSync(join(folder, fd)).includes('io_uring'))
 }
 
 async function unmount(mountPoint: string, running: Running): Promise<void> {

@@ -1,11 +1,13 @@
 import type { Machine } from './machine.js'
 import type { Row } from './rows.js'
 import type { RowResult, ServerResult } from './runner.js'
+import { servers } from './servers.js'
 import { better, type Sample, type Summary, summarize } from './statistics.js'
+import type { Tools } from './tools.js'
 
 interface Line {
   result: ServerResult
-  summary: Summary | undefined
+  summary: Summary
 }
 
 const missing = '–'
@@ -28,61 +30,69 @@ export function reportMachine(machine: Machine, exactProof: boolean): string {
   ].join('\n')
 }
 
+/** What is not installed or not quite comparable, said once and not in every row. */
+export function reportServers(tools: Tools): string {
+  const lines = servers.flatMap((server) => {
+    const located = server.locate(tools)
+    if ('missing' in located) return [`- ${server.label}: not run: ${located.missing}`]
+    return server.note ? [`- ${server.label}: ${server.note}`] : []
+  })
+  return lines.length === 0 ? '' : ['', ...lines].join('\n')
+}
+
 export function reportRow(result: RowResult): string {
   const parts = result.row.parts ?? ['']
-  return parts.map((part, index) => reportPart(result, part, index)).join('\n\n')
+  const sections = parts.map((part, index) => reportPart(result, part, index))
+  const remarks = result.servers
+    .filter(({ state }) => state === 'failed' || state === 'left out')
+    .map(({ server, state, problem }) => `- ${server.label}: ${state}: ${problem}`)
+  if (remarks.length > 0) sections.push(remarks.join('\n'))
+  return sections.join('\n\n')
 }
 
 function reportPart({ row, rounds, servers }: RowResult, part: string, index: number): string {
-  const lines = servers.map((server): Line => ({ result: server, summary: summaryOf(row, server, index) }))
+  const lines = linesOf(row, servers, index)
   const native = lines.find((line) => line.result.server.role === 'native')?.summary
   const libfuse = libfuseOf(lines)
   const uring = lines.find((line) => line.result.server.role === 'libfuse-uring')?.summary
   const [unit, scale] = units[row.unit]
-  const header = [
-    'server',
-    `median ${unit}`,
-    `best ${unit}`,
-    'p50 µs',
-    'p99 µs',
-    'max µs',
-    '× native',
-    '× libfuse',
-    'best × libfuse',
-  ]
-  if (uring) header.push('× libfuse io_uring')
-  header.push('requests/op')
 
-  const table = lines.flatMap(({ result, summary }) => {
-    if (!summary) return []
-    const cells = [result.server.label]
-    const proof = result.proof?.requestsPerOperation
-    cells.push(
-      number(summary.medianRate / scale),
-      number(summary.bestRate / scale),
-      ...[summary.p50, summary.p99, summary.max].map((nanoseconds) => number(nanoseconds / 1000)),
-      ratio(summary.medianRate, native?.medianRate),
-      ratio(summary.medianRate, libfuse?.medianRate),
-      ratio(summary.bestRate, libfuse?.bestRate),
+  const columns: [header: string, cell: (summary: Summary, result: ServerResult) => string][] = [
+    ['server', (_, { server }) => server.label],
+    [`median ${unit}`, ({ medianRate }) => number(medianRate / scale)],
+    [`best ${unit}`, ({ bestRate }) => number(bestRate / scale)],
+  ]
+  if (row.unit === 'files') {
+    columns.push(['median ms', ({ milliseconds }) => number(milliseconds)])
+  } else {
+    columns.push(
+      ['p50 µs', ({ p50 }) => number(p50 / 1000)],
+      ['p99 µs', ({ p99 }) => number(p99 / 1000)],
+      ['max µs', ({ max }) => number(max / 1000)],
     )
-    if (uring) cells.push(ratio(summary.medianRate, uring.medianRate))
-    cells.push(proof === undefined ? missing : number(proof))
-    return [cells]
-  })
+  }
+  columns.push(['× native', ({ medianRate }) => ratio(medianRate, native?.medianRate)])
+  if (libfuse) {
+    columns.push(
+      ['× libfuse', ({ medianRate }) => ratio(medianRate, libfuse.medianRate)],
+      ['best × libfuse', ({ bestRate }) => ratio(bestRate, libfuse.bestRate)],
+    )
+  }
+  if (uring) columns.push(['× libfuse io_uring', ({ medianRate }) => ratio(medianRate, uring.medianRate)])
+  if (index === 0)
+    columns.push(['requests/op', (_, { proof }) => number(proof?.requestsPerOperation ?? Number.NaN)])
+
+  const table = lines.map(({ result, summary }) => columns.map(([, cell]) => cell(summary, result)))
   const title = part ? `${row.title}: ${part}` : row.title
   const conditions = [row.profile, row.fresh ? 'new mount each' : '', `${rounds} rounds`]
     .filter(Boolean)
     .join(', ')
-  const absent = lines
-    .filter((line) => !line.summary)
-    .map(({ result }) => `- ${result.server.label}: ${result.problem}`)
   return [
     `### ${title}`,
     '',
     `\`${row.id}\` (${conditions})`,
     '',
-    ...markdownTable([header, ...table]),
-    ...(absent.length > 0 ? ['', ...absent] : []),
+    ...markdownTable([columns.map(([header]) => header), ...table]),
   ].join('\n')
 }
 
@@ -91,16 +101,16 @@ export function reportTargets(results: readonly RowResult[]): string {
   const table = results.flatMap(({ row, servers }) => {
     if (!row.target) return []
     const { against, ratio: wanted } = row.target
-    const lines = servers.map((server): Line => ({ result: server, summary: summaryOf(row, server, 0) }))
+    const lines = linesOf(row, servers, 0)
     const native = lines.find((line) => line.result.server.role === 'native')?.summary
     const yardstick = against === 'native' ? native : libfuseOf(lines)
-    return lines
-      .filter((line) => line.result.server.role === 'hawser')
-      .map(({ result, summary }) => {
+    return servers
+      .filter(({ server }) => server.role === 'hawser')
+      .map((result) => {
+        const summary = lines.find((line) => line.result === result)?.summary
         const value = summary && yardstick ? summary.medianRate / yardstick.medianRate : undefined
         const best = summary && yardstick ? summary.bestRate / yardstick.bestRate : undefined
-        const verdict =
-          value === undefined ? (result.problem ?? 'no yardstick') : value >= wanted ? 'reached' : 'missed'
+        const verdict = value === undefined ? reasonOf(result) : value >= wanted ? 'reached' : 'missed'
         return [row.title, against, `${wanted.toFixed(2)}×`, times(value), times(best), verdict]
       })
   })
@@ -109,20 +119,22 @@ export function reportTargets(results: readonly RowResult[]): string {
   return ['## Targets', '', ...markdownTable([header, ...table])].join('\n')
 }
 
-function libfuseOf(lines: readonly Line[]): { medianRate: number; bestRate: number } | undefined {
-  return better(
-    lines
-      .filter((line) => line.result.server.role === 'libfuse' && line.summary)
-      .map((line) => line.summary!),
-  )
+function reasonOf({ state, problem }: ServerResult): string {
+  return problem === undefined ? 'no yardstick' : `${state}: ${problem}`
 }
 
-function summaryOf(row: Row, result: ServerResult, part: number): Summary | undefined {
-  const samples = result.samples[part] ?? []
-  if (result.problem !== undefined || samples.length === 0) return undefined
-  return summarize(samples, (sample: Sample) =>
-    row.unit === 'bytes' ? sample.bytesPerSecond : sample.opsPerSecond,
-  )
+function linesOf(row: Row, servers: readonly ServerResult[], part: number): Line[] {
+  return servers.flatMap((result) => {
+    const samples = result.samples[part] ?? []
+    if (result.problem !== undefined || samples.length === 0) return []
+    const rateOf = (sample: Sample) => (row.unit === 'bytes' ? sample.bytesPerSecond : sample.opsPerSecond)
+    return [{ result, summary: summarize(samples, rateOf) }]
+  })
+}
+
+/** The yardstick is the better of libfuse's modes. */
+function libfuseOf(lines: readonly Line[]): { medianRate: number; bestRate: number } | undefined {
+  return better(lines.filter((line) => line.result.server.role === 'libfuse').map((line) => line.summary))
 }
 
 const units: Record<Row['unit'], [name: string, scale: number]> = {

@@ -13,6 +13,8 @@ export type Family = 'native' | 'memory' | 'passthrough'
 
 export interface MountRequest {
   path: string
+  /** What the program says about its options, for those that not all versions have. */
+  help: string
   source: string
   mountPoint: string
   profile: Profile
@@ -26,6 +28,10 @@ export interface ServerSpec {
   /** 'libfuse' servers are the yardstick of their family; 'hawser' ones are held to the targets. */
   role: 'native' | 'libfuse' | 'libfuse-uring' | 'hawser' | 'peer'
   profiles: readonly Profile[]
+  /** The server must have an io_uring open, or it does not run as the label says. */
+  usesUring?: boolean
+  /** What is not as for the others. */
+  note?: string
   locate: (tools: Tools) => Located
   command: (request: MountRequest) => string[]
 }
@@ -48,6 +54,7 @@ export const servers: readonly ServerSpec[] = [
   {
     ...libfuseMemory('libfuse-memory-uring', 'libfuse memory, io_uring', ['-o', 'io_uring']),
     role: 'libfuse-uring',
+    usesUring: true,
     locate: (tools) => tools.uringMemory,
   },
   {
@@ -68,6 +75,7 @@ export const servers: readonly ServerSpec[] = [
   {
     ...passthroughHp('passthrough_hp-uring', 'passthrough_hp, io_uring', ['-o', 'io_uring'], 'libfuse-uring'),
     profiles: plain,
+    usesUring: true,
     locate: (tools) => tools.uringPassthrough,
   },
   {
@@ -77,10 +85,11 @@ export const servers: readonly ServerSpec[] = [
     role: 'peer',
     profiles: plain,
     locate: (tools) => tools.bindfs,
-    command: ({ path, source, mountPoint, profile }) => [
+    note: 'versions without --direct-io keep pages, and are left out where reads must reach the server',
+    command: ({ path, help, source, mountPoint, profile }) => [
       path,
       '-f',
-      ...(profile === 'uncached' ? ['--direct-io'] : []),
+      ...(profile === 'uncached' && help.includes('--direct-io') ? ['--direct-io'] : []),
       ...['-o', `${timeouts(profile)},default_permissions`],
       ...[source, mountPoint],
     ],
@@ -143,6 +152,7 @@ function passthroughHp(id: string, label: string, flags: string[], role: ServerS
     family: 'passthrough',
     role,
     profiles: ['uncached', 'cached', 'kernel-passthrough'],
+    note: 'knows no timeout but none and a day: cached rows favour it',
     locate: (tools) => tools.passthroughHp,
     command: ({ path, source, mountPoint, profile }) => [
       ...[path, '--foreground', ...flags, '-o', 'default_permissions'],

@@ -26,6 +26,7 @@ export interface Summary {
   p50: number
   p99: number
   max: number
+  milliseconds: number
 }
 
 export function summarize(samples: readonly Sample[], rateOf: (sample: Sample) => number): Summary {
@@ -38,6 +39,7 @@ export function summarize(samples: readonly Sample[], rateOf: (sample: Sample) =
     p50: median(samples.map((sample) => sample.p50)),
     p99: median(samples.map((sample) => sample.p99)),
     max: Math.max(...samples.map((sample) => sample.max)),
+    milliseconds: median(samples.map((sample) => sample.milliseconds)),
   }
 }
 

@@ -3,10 +3,10 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { gunzipSync } from 'node:zlib'
 import type { Options } from './options.js'
-import { run, which } from './processes.js'
+import { run, start, which } from './processes.js'
 
 /** Where a program is, or why it is not there: shown in the table instead of numbers. */
-export type Located = { path: string } | { missing: string }
+export type Located = { path: string; help?: string } | { missing: string }
 
 export interface Tools {
   client: string
@@ -47,13 +47,13 @@ export async function prepareTools(options: Options, say: (line: string) => void
     passthroughHp: given(options.passthroughHp ?? which('passthrough_hp'), '--passthrough-hp PATH not given'),
     uringMemory: { missing: '--libfuse-uring PATH not given' },
     uringPassthrough: { missing: '--libfuse-uring PATH not given' },
-    bindfs: given(which('bindfs'), 'bindfs is not installed'),
+    bindfs: await withHelp(given(which('bindfs'), 'bindfs is not installed')),
     rclone: given(which('rclone'), 'rclone is not installed'),
     hawser: given(
       options.hawser ??
         builtFile(
           join(repository, 'packages/hawser/bin/hawser.js'),
-          join(repository, 'packages/hawser/dist'),
+          join(repository, 'packages/hawser/dist/cli/main.js'),
         ),
       'hawser is not built (npm run build)',
     ),
@@ -62,7 +62,7 @@ export async function prepareTools(options: Options, say: (line: string) => void
       'memory server is not built (npm run build)',
     ),
   }
-  if (options.libfuseUring) await locateUring(options.libfuseUring, compiler, located)
+  if (options.libfuseUring) await locateUring(options.libfuseUring, options, compiler, located)
   return located
 }
 
@@ -113,7 +113,7 @@ async function passthroughLl(options: Options, compiler: string): Promise<Locate
   })
 }
 
-async function locateUring(path: string, compiler: string, tools: Tools): Promise<void> {
+async function locateUring(path: string, options: Options, compiler: string, tools: Tools): Promise<void> {
   if (!existsSync(path)) {
     tools.uringMemory = tools.uringPassthrough = { missing: `${path} does not exist` }
   } else if (!statSync(path).isDirectory()) {
@@ -129,10 +129,17 @@ async function locateUring(path: string, compiler: string, tools: Tools): Promis
       compile(compiler, 'libfuse-uring-memory', join(bench, 'native', 'libfuse-memory.c'), flags),
     )
     tools.uringPassthrough = given(
-      [join(path, 'bin/passthrough_hp'), join(path, 'example/passthrough_hp')].find(existsSync),
-      `no passthrough_hp in ${path}/bin`,
+      options.passthroughHp ?? [join(path, 'bin/passthrough_hp')].find(existsSync),
+      `no passthrough_hp in ${path}/bin, and --passthrough-hp PATH not given`,
     )
   }
+}
+
+async function withHelp(located: Located): Promise<Located> {
+  if ('missing' in located) return located
+  const { ended } = start([located.path, '--help'])
+  const { stdout, stderr } = await ended
+  return { ...located, help: stdout + stderr }
 }
 
 async function compile(
