@@ -81,9 +81,10 @@ export class Request {
   get supplementaryGroup(): number {
     let group = -1
     if (this.extensionBytes > 0)
-      this.#extensions((type, start) => {
+      this.#extensions((type, start, end) => {
+        if (type !== EXTENSION_GROUPS || start + 8 > end) return
         const bytes = this.message.inputBytes
-        if (type === EXTENSION_GROUPS && bytes.readUInt32LE(start) > 0) group = bytes.readUInt32LE(start + 4)
+        if (bytes.readUInt32LE(start) > 0) group = bytes.readUInt32LE(start + 4)
       })
     return group
   }
@@ -102,7 +103,8 @@ export class Request {
           name: bytes.toString('utf8', at + 8, nul),
           value: bytes.subarray(nul + 1, nul + 1 + size),
         })
-        at = (nul + 1 + size + 7) & ~7
+        // Padded by its own length: the record may start anywhere.
+        at += (nul + 1 + size - at + 7) & ~7
       }
     })
     return contexts
