@@ -48,10 +48,12 @@ export function setupScript({ directory, uid, gid, mounts, userAllowOther, close
   })
   for (const folder of closed) tmpfs('mode=755', folder)
   mounts.forEach(({ target, readOnly }, index) => {
-    // Nothing is created on the machine's own filesystems: a target elsewhere must exist.
-    if ([directory, ...closed].some((folder) => target.startsWith(`${folder}/`))) {
+    // Nothing is created on the machine's own filesystems: neither elsewhere nor below an earlier bind.
+    const covered = mounts.slice(0, index).some((earlier) => isBelow(target, earlier.target))
+    if (!covered && [directory, ...closed].some((folder) => isBelow(target, folder))) {
       add('mkdir', '-p', target.slice(0, target.lastIndexOf('/')))
-      lines.push(`if [ -d ${hold(index)} ]; then mkdir -p ${quote(target)}; else : >${quote(target)}; fi`)
+      const make = `if [ -d ${hold(index)} ]; then mkdir ${quote(target)}; else : >${quote(target)}; fi`
+      lines.push(`[ -e ${quote(target)} ] || ${make}`)
     }
     add('mount', '--rbind', hold(index), target)
     if (readOnly) add('mount', '-o', 'remount,bind,ro', target)
@@ -62,6 +64,10 @@ export function setupScript({ directory, uid, gid, mounts, userAllowOther, close
   // Processes left behind by their parents become ours: ignoring this signal, they are not kept as zombies.
   lines.push(`trap '' CHLD`, 'echo "ready $pid"', 'exec cat >/dev/null')
   return lines.join('\n')
+}
+
+function isBelow(path: string, folder: string): boolean {
+  return path.startsWith(`${folder}/`)
 }
 
 function quote(word: string): string {
