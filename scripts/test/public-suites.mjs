@@ -21,12 +21,14 @@ export async function runPublicSuites(suites) {
   const folder = mkdtempSync(join(tmpdir(), 'hawser-suites-'))
   const id = randomUUID()
   chmodSync(folder, 0o755)
-  try {
-    if (suites.includes('pjdfstest')) await pjdfstest(kit, folder, id, totals)
-    if (suites.includes('fsx')) await fsx(kit, folder, id, totals)
-  } catch (error) {
-    console.log(`FAIL  public suites: ${error.message}`)
-    totals.failed++
+  const programs = { pjdfstest, fsx }
+  for (const suite of suites) {
+    try {
+      await programs[suite](kit, folder, id, totals)
+    } catch (error) {
+      console.log(`FAIL  ${suite}: ${error.message}`)
+      totals.failed++
+    }
   }
   for (const left of await removeLeftovers(id, folder)) {
     console.log(`FAIL  public suites left behind: ${left}`)

@@ -208,9 +208,9 @@ function closedFolders(): { closed: string[]; reach: BindMount[] } {
   if ((statSync(repository).mode & 0o005) !== 0o005) {
     throw new Error(`${repository} must be readable by other users: chmod o+rx`)
   }
-  const reach = [repository, realpathSync(process.execPath)].filter(
-    (path) => closedAncestor(path) !== undefined,
-  )
+  const node = realpathSync(process.execPath)
+  const needed = node.startsWith(`${repository}/`) ? [repository] : [repository, node]
+  const reach = needed.filter((path) => closedAncestor(path) !== undefined)
   const closed = new Set(reach.map((path) => closedAncestor(path)!))
   return { closed: [...closed], reach: reach.map((path) => ({ source: path, target: path })) }
 }
