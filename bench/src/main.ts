@@ -1,7 +1,7 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { join, resolve } from 'node:path'
+import { mkdirSync, readFileSync, realpathSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { makeWorkDirectory, removeDirectory, removeLeftovers } from './leftovers.js'
 import { describeMachine } from './machine.js'
-import { mountTable } from './mount-table.js'
 import { unmountAll } from './mounts.js'
 import { chosen, type Options, parseOptions, UsageError, usage } from './options.js'
 import { killAll, run } from './processes.js'
@@ -42,7 +42,9 @@ async function main(): Promise<number> {
   }
 
   const tools = await prepareTools(options, say)
-  const workDirectory = mkdtempSync(join(resolve(options.directory), 'hawser-bench-'))
+  const directory = realpathSync(options.directory)
+  removeLeftovers(directory)
+  const workDirectory = makeWorkDirectory(directory)
   const counter = new RequestCounter(workDirectory)
   const restoreUring = options.libfuseUring ? enableUring() : () => {}
   const cleanUp = () => {
@@ -50,10 +52,7 @@ async function main(): Promise<number> {
     killAll()
     counter.close()
     restoreUring()
-    // Never remove files through a mount that would not go away.
-    if (!mountTable().some((entry) => entry.mountPoint.startsWith(`${workDirectory}/`))) {
-      rmSync(workDirectory, { recursive: true, force: true })
-    }
+    removeDirectory(workDirectory)
   }
   for (const [signal, status] of [
     ['SIGINT', 130],

@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { instanceName, removeDeadInstances } from './leftovers.js'
 
 /** How many requests a mount's kernel side sent to its server while something ran. */
 export interface RequestCount {
@@ -34,9 +35,10 @@ export class RequestCounter {
       }
     }
     if (!root || !existsSync(join(root, 'events/fuse/fuse_request_send'))) return
-    const instance = join(root, 'instances', `hawser-bench-${process.pid}`)
+    const instance = join(root, 'instances', instanceName())
     try {
       // An instance of its own: other users of tracing are not disturbed.
+      removeDeadInstances(join(root, 'instances'))
       mkdirSync(instance)
       this.#instance = instance
     } catch {}

@@ -89,6 +89,7 @@ export const servers: readonly ServerSpec[] = [
     command: ({ path, help, source, mountPoint, profile }) => [
       path,
       '-f',
+      '--no-allow-other',
       ...(profile === 'uncached' && help.includes('--direct-io') ? ['--direct-io'] : []),
       ...['-o', `${timeouts(profile)},default_permissions`],
       ...[source, mountPoint],
