@@ -3,6 +3,8 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <linux/fuse.h>
+#include <sys/ioctl.h>
 #include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
@@ -203,6 +205,7 @@ static const struct { const char *name; double value; } calls[] = {
   ONE(FS_IOC_GETVERSION),
   ONE(FS_IOC_FSGETXATTR),
   ONE(FS_IOC_FSSETXATTR),
+  ONE(FUSE_DEV_IOC_CLONE),
 }, errnos[] = {
   ONE(EPERM),
   ONE(ENOENT),

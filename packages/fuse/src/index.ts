@@ -1,4 +1,6 @@
 export * from './errors.js'
-export { constants, errno, native } from './native.js'
+export type * from './filesystem.js'
+export { constants, errno, native, sys } from './native.js'
 export * from './protocol/index.js'
-export { boundsNanoseconds, type OperationStatistics, Statistics } from './session/statistics.js'
+export * from './session/index.js'
+export * from './node/index.js'

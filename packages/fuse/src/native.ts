@@ -24,15 +24,8 @@ export interface Native {
   keepSetId(keep: number): number
   readNowait(fd: number, to: Address, length: number, offset: number): number
   writeNowait(fd: number, from: Address, length: number, offset: number, append: number): number
-  exchange(
-    fd: number,
-    request: Address,
-    reply: Address,
-    replyLength: number,
-    next: Address,
-    capacity: number,
-    statistics: Address,
-  ): number
+  /** @param control the bytes of a Float64Array: fd, request, reply, replyLength, next, capacity, statistics, result */
+  exchanger(control: Uint8Array): () => void
   replyGathered(
     fd: number,
     request: Address,
@@ -41,7 +34,6 @@ export interface Native {
     buffers: Uint8Array[],
     statistics: Address,
   ): number
-  takeWriteFailure(): number
   receiveDescriptors(
     socket: number,
     data: Address,
@@ -248,6 +240,7 @@ export type Constant =
   | 'FS_IOC_GETVERSION'
   | 'FS_IOC_FSGETXATTR'
   | 'FS_IOC_FSSETXATTR'
+  | 'FUSE_DEV_IOC_CLONE'
 export type ErrnoName =
   | 'EPERM'
   | 'ENOENT'

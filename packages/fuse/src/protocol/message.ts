@@ -27,8 +27,14 @@ export class Message {
   gathered: Uint8Array[] | undefined
   /** Called when the reply has been written. */
   onSent: (() => void) | undefined
-  /** A range of a descriptor to send as the payload. */
-  range: { fd: number; offset: number; length: number } | undefined
+  /** A range of a descriptor to send as the payload; no descriptor: -1. */
+  rangeFd = -1
+  rangeOffset = 0
+  rangeLength = 0
+  /** Whether reading the range may sleep where it cannot be read without (`ReadReply.descriptor`). */
+  rangeInline = false
+  /** The views that the session made on this message. */
+  views: unknown
   controller: AbortController | undefined
   interrupted = false
   /** Handed to an asynchronous handler: it owns this message until it is answered. */
@@ -62,6 +68,7 @@ export class Message {
     this.output[2] = this.input[2]
     this.output[3] = this.input[3]
     this.interrupted = false
+    this.rangeFd = -1
   }
 
   /** Makes the reply an error; `value` is a positive errno below 512 (what the kernel accepts). */
@@ -69,7 +76,7 @@ export class Message {
     this.output[1] = -value >>> 0
     this.replyLength = OUT_HEADER_SIZE
     this.gathered = undefined
-    this.range = undefined
+    this.rangeFd = -1
   }
 
   get failed(): boolean {

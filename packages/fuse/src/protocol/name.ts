@@ -1,26 +1,43 @@
-import type { Address } from '../native.js'
+import { type Address, native } from '../native.js'
 import type { Message } from './message.js'
-import { decodeName } from './text.js'
+import { decodeName, encodeName } from './text.js'
 
-/** A name in a request: bytes without '/' and NUL, ended by NUL where it lies. Valid until the handler has answered. */
+/** A name: bytes without '/' and NUL, followed by NUL. In a request it is valid until the handler has answered. */
 export class Name {
-  readonly #message: Message
-  /** Byte range in the request. */
+  readonly #memory: Buffer
+  readonly #address: Address
+  /** Byte range in its memory. */
   start = 0
   end = 0
 
-  constructor(message: Message) {
-    this.#message = message
+  private constructor(memory: Buffer, address: Address) {
+    this.#memory = memory
+    this.#address = address
+  }
+
+  /** @internal a name inside a request */
+  static within(message: Message): Name {
+    return new Name(message.inputBytes, message.inputAddress)
+  }
+
+  /** A name of its own. */
+  static of(name: string | Uint8Array): Name {
+    const bytes = typeof name === 'string' ? encodeName(name) : name
+    const memory = Buffer.alloc(bytes.length + 1)
+    memory.set(bytes)
+    const result = new Name(memory, native.address(memory))
+    result.end = bytes.length
+    return result
   }
 
   /** The name as text; see `decodeName` for what is no UTF-8. */
   toString(): string {
-    return decodeName(this.#message.inputBytes, this.start, this.end)
+    return decodeName(this.#memory, this.start, this.end)
   }
 
   /** A view of the bytes. */
   get bytes(): Buffer {
-    return this.#message.inputBytes.subarray(this.start, this.end)
+    return this.#memory.subarray(this.start, this.end)
   }
 
   get length(): number {
@@ -29,6 +46,6 @@ export class Name {
 
   /** Where the NUL-terminated bytes lie in memory. */
   get address(): Address {
-    return this.#message.inputAddress + this.start
+    return this.#address + this.start
   }
 }

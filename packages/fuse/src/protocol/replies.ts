@@ -10,6 +10,8 @@ const TWO_32 = 4294967296
 const BODY = OUT_HEADER_SIZE / 4
 /** Timeouts are capped here, 68 years: 'for ever' in jiffies must not overflow. */
 const SECONDS_MAX = 0x7fffffff
+/** Bytes up to which copying costs less than another entry of writev(2). */
+const COPY_MAX = 16384
 
 function put64(words: Uint32Array, at: number, value: number): void {
   words[at] = value
@@ -253,10 +255,15 @@ export class CreateReply extends OpenFields {
 
 /** Bytes as a payload; used alone for READLINK. */
 export class BytesReply extends Reply {
-  /** Sends these bytes, gathered from where they lie. */
+  /** Sends these bytes: long ones from where they lie, short ones copied, which is faster. */
   data(bytes: Uint8Array | readonly Uint8Array[] | string): void {
-    if (typeof bytes === 'string') this.message.gathered = [encodeName(bytes)]
-    else this.message.gathered = Array.isArray(bytes) ? [...bytes] : [bytes as Uint8Array]
+    if (typeof bytes === 'string') bytes = encodeName(bytes)
+    if (bytes instanceof Uint8Array) {
+      if (bytes.length <= COPY_MAX) {
+        this.message.outputBytes.set(bytes, OUT_HEADER_SIZE)
+        this.inPlace(bytes.length)
+      } else this.message.gathered = [bytes]
+    } else this.message.gathered = [...bytes]
   }
   /** Memory for the payload, page-aligned: fill it, then call `inPlace`. */
   get payload(): Buffer {
@@ -272,9 +279,16 @@ export class BytesReply extends Reply {
 }
 
 export class ReadReply extends BytesReply {
-  /** Sends up to `length` bytes of a descriptor from `offset`; fewer at the end of the file. The session does not sleep for it. */
-  descriptor(fd: number, offset: number, length: number): void {
-    this.message.range = { fd, offset, length }
+  /**
+   * Sends up to `length` bytes of a descriptor from `offset`; fewer at the end of the file. What is not in memory is read
+   * by another thread. `inline` is for files of which the kernel cannot tell (EOPNOTSUPP), but which never wait for a device.
+   */
+  descriptor(fd: number, offset: number, length: number, inline = false): void {
+    const { message } = this
+    message.rangeFd = fd
+    message.rangeOffset = offset
+    message.rangeLength = Math.min(length, message.outputBytes.length - OUT_HEADER_SIZE)
+    message.rangeInline = inline
   }
 }
 

@@ -133,8 +133,8 @@ class NamedRequest extends Request {
   constructor(message: Message, head: number) {
     super(message)
     this.head = head
-    this.#first = new Name(message)
-    this.#second = new Name(message)
+    this.#first = Name.within(message)
+    this.#second = Name.within(message)
   }
   protected get firstName(): Name {
     const start = 40 + this.head

@@ -32,10 +32,17 @@ export class Statistics {
   readonly #rows = new Float64Array(OPERATIONS * ROW)
   readonly address: Address = native.address(new Uint8Array(this.#rows.buffer))
 
+  /** The -errno of the last reply that the kernel refused, once; 0: none. */
+  takeWriteFailure(): number {
+    const failure = this.#rows[0]
+    if (failure !== 0) this.#rows[0] = 0
+    return failure
+  }
+
   /** The operations that were seen. */
   snapshot(): OperationStatistics[] {
     const result: OperationStatistics[] = []
-    for (let opcode = 0; opcode < OPERATIONS; opcode++) {
+    for (let opcode = 1; opcode < OPERATIONS; opcode++) {
       const row = this.#rows.subarray(opcode * ROW, (opcode + 1) * ROW)
       if (row[0] === 0) continue
       result.push({

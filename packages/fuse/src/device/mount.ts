@@ -1,0 +1,225 @@
+import { errnoName, FilesystemError, FuseError } from '../errors.js'
+import { constants, errno, native, sys } from '../native.js'
+import { adoptDescriptor, connectionOfDescriptor } from './descriptors.js'
+import { mountByFusermount } from './fusermount.js'
+import { closeOffLoop, type Identity, identify, locate, sameMount, statFromServer } from './identity.js'
+import { attachDetached, createDetached, mountDirectly } from './kernel-mount.js'
+import { type DeviceOptions, type MountSettings, resolveOptions } from './mount-options.js'
+import { connectionOf, readMounts } from './mountinfo.js'
+import { recoverDeadMount } from './probe.js'
+import { maySysAdmin } from './system.js'
+import { abortQuietly, type UnmountMode, unmountPath } from './unmount.js'
+
+/** A /dev/fuse descriptor that serves one mount. INIT waits to be read from it. */
+export interface Device {
+  /** O_NONBLOCK and O_CLOEXEC. */
+  readonly fd: number
+  /** Absolute, without symbolic links; '/dev/fd/N' for a descriptor that was given. */
+  readonly mountpoint: string
+  readonly how: 'fsopen' | 'mount' | 'fusermount3' | 'descriptor'
+  /**
+   * To be called when INIT has been answered and requests are served. A detached mount (fsopen) is attached to the mount point
+   * once its root answers; the others are there already. The waiting is done off the event loop.
+   * @throws FuseError FUSE_MOUNT where the root does not answer as it should, FUSE_MOUNTPOINT
+   */
+  attach(): Promise<void>
+  /** The connection's number, its directory in fusectl. For descriptors that were given, newer kernels only. */
+  connection(): number | undefined
+  /**
+   * Unmounts what this device mounted, wherever its parents have moved since; nothing where someone else did so before. A
+   * descriptor that was given is not ours to unmount. Keep serving until it resolves.
+   * @throws FuseError FUSE_UNMOUNT
+   */
+  unmount(mode: UnmountMode): Promise<void>
+  /** Closes the descriptor, and a mount that was never attached. Callers of a mount that remains get ENOTCONN. */
+  close(): void
+}
+
+/**
+ * Opens /dev/fuse and mounts: with CAP_SYS_ADMIN by fsopen(2), else mount(2); without, by fusermount3. Dead FUSE mounts that lie on the
+ * mount point are unmounted first. Nothing waits for the server that is to come; whoever gets the device must read INIT
+ * before anything touches the mount.
+ * @throws FuseError FUSE_DEVICE, FUSE_MOUNT, FUSE_MOUNTPOINT or FUSE_OPTION, each with one line that says why
+ */
+export async function openDevice(options: DeviceOptions): Promise<Device> {
+  const given = /^\/dev\/fd\/(\d{1,9})$/.exec(options.mountpoint)
+  if (given) {
+    const fd = Number(given[1])
+    await adoptDescriptor(fd)
+    return new MountedDevice(fd, options.mountpoint, 'descriptor', connectionOfDescriptor(fd))
+  }
+  const settings = resolveOptions(options)
+  if (options.mountpoint === '' || options.mountpoint.includes('\0')) {
+    throw new FuseError('FUSE_MOUNTPOINT', 'the mount point must be a path')
+  }
+  await recoverDeadMount(options.mountpoint)
+  const path = await mountTarget(options.mountpoint, settings.rootType)
+  const ways = options.how
+    ? [options.how]
+    : maySysAdmin()
+      ? (['fsopen', 'mount'] as const)
+      : (['fusermount3'] as const)
+  for (const how of ways) {
+    const device = await mountBy(how, path, settings)
+    if (device) return device
+  }
+  throw new FuseError('FUSE_MOUNT', `cannot mount on ${path}: ${options.how} is not available here`)
+}
+
+async function mountBy(
+  how: 'fsopen' | 'mount' | 'fusermount3',
+  path: string,
+  settings: MountSettings,
+): Promise<Device | undefined> {
+  if (how === 'fsopen') {
+    const detached = createDetached(settings)
+    if (!detached) return undefined
+    const identity = await identify(detached.mountFd)
+    const device = new MountedDevice(detached.fd, path, how, connectionOf(identity), identity)
+    device.holdDetached(detached.mountFd, settings.rootType)
+    return device
+  }
+  const fd = await (how === 'mount' ? mountDirectly(path, settings) : mountByFusermount(path, settings))
+  try {
+    const { identity } = await locate(path)
+    return new MountedDevice(fd, path, how, connectionOf(identity), identity)
+  } catch (cause) {
+    native.syscall(sys.close, fd)
+    await unmountPath(path, 'lazy').catch(() => undefined)
+    throw new FuseError('FUSE_MOUNT', `lost the mount on ${path}: ${(cause as Error).message}`, { cause })
+  }
+}
+
+/** The mount point without symbolic links. It exists and has the root's type; what it holds is nobody's concern. */
+async function mountTarget(mountpoint: string, rootType: number): Promise<string> {
+  try {
+    const { path, identity } = await locate(mountpoint)
+    if (identity.type === rootType) return path
+    const wanted = rootType === constants.S_IFDIR ? 'a directory' : 'a regular file'
+    throw new FuseError('FUSE_MOUNTPOINT', `mount point ${mountpoint} is not ${wanted}`)
+  } catch (cause) {
+    if (!(cause instanceof FilesystemError)) throw cause
+    const why =
+      new Map([
+        [errno.ENOENT, 'does not exist'],
+        [errno.ENOTDIR, 'lies below something that is no directory'],
+        [errno.EACCES, `cannot be reached by user ${process.geteuid?.()}: permission denied`],
+        [errno.ELOOP, 'has too many symbolic links'],
+      ]).get(cause.errno) ?? `cannot be used: ${errnoName(cause.errno)}`
+    throw new FuseError('FUSE_MOUNTPOINT', `mount point ${mountpoint} ${why}`, { cause })
+  }
+}
+
+class MountedDevice implements Device {
+  readonly fd: number
+  readonly mountpoint: string
+  readonly how: Device['how']
+  readonly #connection: number | undefined
+  readonly #identity: Identity | undefined
+  #detached: { fd: number; rootType: number } | undefined
+  #attaching: Promise<void> | undefined
+  #unmounting: Promise<void> = Promise.resolve()
+  #mounted: boolean
+  #open = true
+
+  constructor(fd: number, mountpoint: string, how: Device['how'], connection?: number, identity?: Identity) {
+    this.fd = fd
+    this.mountpoint = mountpoint
+    this.how = how
+    this.#connection = connection
+    this.#identity = identity
+    this.#mounted = identity !== undefined
+  }
+
+  holdDetached(fd: number, rootType: number): void {
+    this.#detached = { fd, rootType }
+  }
+
+  connection(): number | undefined {
+    return this.#connection
+  }
+
+  attach(): Promise<void> {
+    this.#attaching ??= this.#attach()
+    return this.#attaching
+  }
+
+  async #attach(): Promise<void> {
+    const detached = this.#detached
+    if (!detached) return
+    this.#detached = undefined
+    let attached = false
+    try {
+      await this.#selfTest(detached)
+      await attachDetached(detached.fd, this.mountpoint)
+      attached = true
+    } finally {
+      // As long as it is open the mount is busy; if it is attached nowhere, closing it ends the connection.
+      this.#mounted = attached
+      await closeOffLoop(detached.fd)
+    }
+  }
+
+  async #selfTest({ fd, rootType }: { fd: number; rootType: number }): Promise<void> {
+    let type: number
+    try {
+      type = await statFromServer(fd)
+    } catch (cause) {
+      const why = (cause as Error).message
+      const message = `the file system does not answer for its root: ${why}; ${this.mountpoint} is left as it was`
+      throw new FuseError('FUSE_MOUNT', message, { cause })
+    }
+    if (type !== rootType) {
+      throw new FuseError('FUSE_MOUNT', `the file system's root is not of the type that was mounted`)
+    }
+  }
+
+  unmount(mode: UnmountMode): Promise<void> {
+    if (mode === 'force' && this.#mounted) abortQuietly(this.#connection)
+    // One at a time: a later call sees what the earlier one did. Its failure is its own caller's.
+    const run = this.#unmounting.then(() => this.#unmount(mode))
+    this.#unmounting = run.catch(() => undefined)
+    return run
+  }
+
+  async #unmount(mode: UnmountMode): Promise<void> {
+    await this.#attaching?.catch(() => undefined)
+    if (!this.#mounted) return
+    const detached = this.#detached
+    if (detached) {
+      this.#detached = undefined
+      await closeOffLoop(detached.fd)
+    } else {
+      const path = await this.#currentPath()
+      if (path !== undefined) await unmountPath(path, mode)
+    }
+    this.#mounted = false
+  }
+
+  /** Where this mount is now; undefined where it is no longer mounted. */
+  async #currentPath(): Promise<string | undefined> {
+    const identity = this.#identity as Identity
+    const entry = readMounts().find(
+      ({ id, major, minor }) =>
+        id === identity.mountId && major === identity.major && minor === identity.minor,
+    )
+    if (!entry) return undefined
+    const top = await locate(entry.mountPoint)
+    if (sameMount(top.identity, identity)) return entry.mountPoint
+    // The numbers were used again for another mount, or one lies over ours: that one is not to be touched.
+    if (top.identity.mountId === identity.mountId) return undefined
+    throw new FuseError('FUSE_UNMOUNT', `another file system is mounted over ${entry.mountPoint}`)
+  }
+
+  close(): void {
+    if (!this.#open) return
+    this.#open = false
+    const detached = this.#detached
+    if (detached) {
+      this.#detached = undefined
+      this.#mounted = false
+      void closeOffLoop(detached.fd)
+    }
+    native.syscall(sys.close, this.fd)
+  }
+}

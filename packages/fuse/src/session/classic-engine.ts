@@ -1,0 +1,147 @@
+import { errno, native, type Watch } from '../native.js'
+import type { Message } from '../protocol/index.js'
+import type { Engine, EngineOwner } from './engine.js'
+import type { Statistics } from './statistics.js'
+
+/** Requests answered before other work of the event loop gets its turn. */
+const TURN_REQUESTS = 64
+
+// Fields of the control block, as in native/device.c.
+const FD = 0
+const REQUEST = 1
+const REPLY = 2
+const REPLY_LENGTH = 3
+const NEXT = 4
+const CAPACITY = 5
+const STATISTICS = 6
+const RESULT = 7
+
+/** /dev/fuse by poll, read and write on the event loop: every request is answered in the turn it was read. */
+export class ClassicEngine implements Engine {
+  readonly name = 'classic'
+  readonly #fd: number
+  readonly #owner: EngineOwner
+  readonly #statistics: Statistics
+  readonly #log: (message: string) => void
+  readonly #control: Float64Array
+  readonly #exchange: () => void
+  readonly #lateControl: Float64Array
+  readonly #lateExchange: () => void
+  #watch: Watch | undefined
+  #next: Message | undefined
+  #stopped = false
+  #paused = false
+
+  /** @param fd /dev/fuse, non-blocking */
+  constructor(fd: number, owner: EngineOwner, statistics: Statistics, log: (message: string) => void) {
+    this.#fd = fd
+    this.#owner = owner
+    this.#statistics = statistics
+    this.#log = log
+    this.#control = this.#newControl()
+    this.#exchange = native.exchanger(new Uint8Array(this.#control.buffer))
+    this.#lateControl = this.#newControl()
+    this.#lateExchange = native.exchanger(new Uint8Array(this.#lateControl.buffer))
+  }
+
+  #newControl(): Float64Array {
+    const control = new Float64Array(8)
+    control[FD] = this.#fd
+    control[STATISTICS] = this.#statistics.address
+    return control
+  }
+
+  start(): void {
+    const watch = native.watch(this.#fd, () => this.#turn())
+    if (typeof watch === 'number') throw new Error(`cannot watch /dev/fuse: errno ${-watch}`)
+    this.#watch = watch
+  }
+
+  #turn(): void {
+    const owner = this.#owner
+    const control = this.#control
+    const exchange = this.#exchange
+    let next = this.#next ?? owner.take()
+    this.#next = undefined
+    if (!next) return this.#pause()
+    control[REPLY_LENGTH] = 0
+    for (let left = TURN_REQUESTS; ; left--) {
+      control[NEXT] = next.inputAddress
+      control[CAPACITY] = left === 0 || this.#stopped ? 0 : next.capacity
+      exchange()
+      const length = control[RESULT]
+      if (length <= 0) {
+        this.#next = next
+        if (length < 0 && length !== -errno.EAGAIN) this.#end(-length)
+        this.#checkWrites()
+        return
+      }
+      owner.handle(next, length)
+      if (next.detached) {
+        control[REPLY_LENGTH] = 0
+        const free = owner.take()
+        if (!free) return this.#pause()
+        next = free
+      } else {
+        control[REQUEST] = next.inputAddress
+        control[REPLY] = next.outputAddress
+        control[REPLY_LENGTH] = next.replyLength
+      }
+    }
+  }
+
+  send(message: Message): void {
+    let result = 0
+    if (message.gathered)
+      result = native.replyGathered(
+        this.#fd,
+        message.inputAddress,
+        message.outputAddress,
+        message.replyLength,
+        message.gathered,
+        this.#statistics.address,
+      )
+    else {
+      // Not the turn's own control block: this may be called in the middle of a turn.
+      const control = this.#lateControl
+      control[REQUEST] = message.inputAddress
+      control[REPLY] = message.outputAddress
+      control[REPLY_LENGTH] = message.replyLength
+      this.#lateExchange()
+    }
+    if (result < 0) this.#refused(message.opcode, result)
+    this.#checkWrites()
+  }
+
+  #checkWrites(): void {
+    const failure = this.#statistics.takeWriteFailure()
+    if (failure !== 0) this.#refused(0, failure)
+  }
+
+  #refused(opcode: number, result: number): void {
+    if (result === -errno.ENODEV || result === -errno.EPERM || result === -errno.ECONNABORTED) return
+    this.#log(`the kernel refused a reply${opcode ? ` to operation ${opcode}` : ''}: errno ${-result}`)
+  }
+
+  #pause(): void {
+    this.#paused = true
+    if (this.#watch) native.watchPause(this.#watch)
+  }
+
+  resume(): void {
+    if (!this.#paused || this.#stopped) return
+    this.#paused = false
+    if (this.#watch) native.watchResume(this.#watch)
+  }
+
+  stop(): void {
+    this.#stopped = true
+    if (this.#watch) native.watchClose(this.#watch)
+    this.#watch = undefined
+  }
+
+  #end(code: number): void {
+    this.stop()
+    this.#owner.ended(code)
+  }
+}
