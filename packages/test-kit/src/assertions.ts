@@ -1,5 +1,6 @@
 /** What cases say about results that are a value, or minus errno. */
 import { AssertionError } from 'node:assert/strict'
+import { createHash } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { constants as c, errnoName } from './native.js'
 import * as posix from './posix.js'
@@ -64,6 +65,11 @@ export function contentOf(fd: number): Buffer {
     parts.push(part)
     at += part.length
   }
+}
+
+/** Stands for bytes in comparisons whose difference would fill the screen. */
+export function digest(bytes: Buffer): string {
+  return `${bytes.length} bytes ${createHash('sha256').update(bytes).digest('hex').slice(0, 16)}`
 }
 
 export function text(path: posix.Path): string {

@@ -1,6 +1,7 @@
 /** Finds out what a directory's filesystem can do, by trying. */
-import { chmodSync, copyFileSync } from 'node:fs'
+
 import { spawnSync } from 'node:child_process'
+import { chmodSync, copyFileSync } from 'node:fs'
 import type { Capability, Users } from './case.js'
 import { constants as c } from './native.js'
 import { Peer } from './peer.js'
@@ -19,7 +20,10 @@ export function probeFilesystem(directory: string): Set<Capability> {
     ['acl', () => posix.setxattr(path, 'system.posix_acl_access', acl('u::rw-,g::r--,o::r--')) === 0],
     ['tmpfile', () => closeIf(posix.open(directory, c.O_TMPFILE | c.O_RDWR, 0o600))],
     ['direct', () => closeIf(posix.open(path, c.O_RDWR | c.O_DIRECT))],
-    ['device', () => posix.mknod(`${path}.device`, c.S_IFCHR | 0o600, 1, 3) === 0 && process.geteuid?.() === 0],
+    [
+      'device',
+      () => posix.mknod(`${path}.device`, c.S_IFCHR | 0o600, 1, 3) === 0 && process.geteuid?.() === 0,
+    ],
     [
       'btime',
       () => {

@@ -42,7 +42,9 @@ async function start(message: WorkerStart): Promise<WorkerReady> {
   posix.umask(0o022)
   posix.chdir('/')
   reference = `${realpathSync(message.reference)}/${message.base}`
-  target = message.readOnly ? realpathSync(message.directory) : `${realpathSync(message.directory)}/${message.base}`
+  target = message.readOnly
+    ? realpathSync(message.directory)
+    : `${realpathSync(message.directory)}/${message.base}`
   for (const directory of message.readOnly ? [reference] : [target, reference]) {
     const made = posix.mkdir(directory, 0o755)
     if (made < 0 && made !== -c.EEXIST) throw new Error(`cannot make ${directory} (errno ${-made})`)
@@ -82,7 +84,8 @@ function context(): CaseContext {
     reference: referenceDirectory,
     capabilities,
     users: options.users,
-    path: ((name: Path) => (typeof name === 'string' ? `${directory}/${name}` : join(directory, name))) as CaseContext['path'],
+    path: ((name: Path) =>
+      typeof name === 'string' ? `${directory}/${name}` : join(directory, name)) as CaseContext['path'],
     as: (user, index = 0) => peer(user, index),
     process: (index = 0) => peer(undefined, index),
     async compare(run) {
@@ -114,7 +117,8 @@ async function run(name: string): Promise<void> {
     throw error
   }
   const left = await clean(used)
-  if (left.length > 0) throw new Error(`the case passed, but its directory cannot be removed: ${left.slice(0, 5).join('; ')}`)
+  if (left.length > 0)
+    throw new Error(`the case passed, but its directory cannot be removed: ${left.slice(0, 5).join('; ')}`)
 }
 
 async function finish(): Promise<void> {

@@ -40,7 +40,8 @@ export async function runConformance(options: ConformanceOptions): Promise<Confo
   const result: ConformanceResult = { passed: [], failed: [], expected: [], notRun: [] }
   const names = selectCases(options)
   for (const name of Object.keys(options.expectedFailures ?? {})) {
-    if (!suite.has(name)) result.failed.push({ name, error: 'an expected failure names no case of the suite' })
+    if (!suite.has(name))
+      result.failed.push({ name, error: 'an expected failure names no case of the suite' })
   }
   const runner = new SuiteRunner(workerStart(options))
   try {
@@ -48,7 +49,7 @@ export async function runConformance(options: ConformanceOptions): Promise<Confo
       const began = performance.now()
       const report = (verdict: CaseResult['verdict'], detail?: string) =>
         options.onResult?.({ name, verdict, detail, milliseconds: performance.now() - began })
-      const outcome = await runCase(runner, name, options)
+      const outcome = await runCase(runner, name)
       const reason = options.expectedFailures?.[name]
       if (outcome.notRun !== undefined) {
         result.notRun.push({ name, why: outcome.notRun })
@@ -85,7 +86,7 @@ export function registerConformance(test: TestFunction, options: ConformanceOpti
   const runner = new SuiteRunner(workerStart(options))
   for (const name of selectCases(options)) {
     test(name, async (context) => {
-      const outcome = await runCase(runner, name, options)
+      const outcome = await runCase(runner, name)
       const reason = options.expectedFailures?.[name]
       if (outcome.notRun !== undefined) return context.skip(outcome.notRun)
       if (reason !== undefined) {
@@ -106,7 +107,9 @@ export function selectCases({ filter, readOnly }: Pick<ConformanceOptions, 'filt
     return typeof filter === 'string' ? name.includes(filter) : filter.test(name)
   }
   const aboutReadOnly = (one: ConformanceCase) => one.requires?.includes('read-only') ?? false
-  return [...suite].filter(([name, one]) => wanted(name) && aboutReadOnly(one) === Boolean(readOnly)).map(([name]) => name)
+  return [...suite]
+    .filter(([name, one]) => wanted(name) && aboutReadOnly(one) === Boolean(readOnly))
+    .map(([name]) => name)
 }
 
 function workerStart(options: ConformanceOptions) {
@@ -120,17 +123,16 @@ function workerStart(options: ConformanceOptions) {
   }
 }
 
-async function runCase(
-  runner: SuiteRunner,
-  name: string,
-  _options: ConformanceOptions,
-): Promise<{ notRun?: string; error?: string }> {
+async function runCase(runner: SuiteRunner, name: string): Promise<{ notRun?: string; error?: string }> {
   if (runner.hopeless) return { error: 'not tried: the target hung in earlier cases' }
   const one = suite.get(name)!
   try {
     const { capabilities, missing } = await runner.ready()
     const lacking = one.requires?.find((capability) => !capabilities.includes(capability))
-    if (lacking) return { notRun: missing[lacking] ?? `needs ${lacking}, which the filesystem beneath or the user has not` }
+    if (lacking)
+      return {
+        notRun: missing[lacking] ?? `needs ${lacking}, which the filesystem beneath or the user has not`,
+      }
     await runner.run(name, one.timeout ?? 60)
     return {}
   } catch (error) {
@@ -144,6 +146,6 @@ function shorten(stack: string): string {
   return stack
     .split('\n')
     .filter((line) => !/conformance-worker|node:internal|processTicks/.test(line))
-    .slice(0, 40)
+    .slice(0, 30)
     .join('\n')
 }

@@ -71,7 +71,8 @@ function closeBelow(...directories: string[]): number {
     } catch {
       continue
     }
-    if (directories.some((directory) => target.startsWith(directory)) && posix.close(Number(entry)) === 0) closed++
+    if (directories.some((directory) => target.startsWith(directory)) && posix.close(Number(entry)) === 0)
+      closed++
   }
   posix.umask(0o022)
   posix.chdir('/')

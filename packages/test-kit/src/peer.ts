@@ -32,7 +32,11 @@ export class Peer {
   #closed = false
 
   constructor() {
-    this.#child = fork(script, [], { serialization: 'advanced', execArgv: [], stdio: ['ignore', 2, 2, 'ipc'] })
+    this.#child = fork(script, [], {
+      serialization: 'advanced',
+      execArgv: [],
+      stdio: ['ignore', 2, 2, 'ipc'],
+    })
     this.#child.on('message', (message: { id: number; result?: unknown; error?: string }) => {
       const pending = this.#pending.get(message.id)
       if (!pending) return

@@ -16,7 +16,8 @@ export function acl(text: string): Buffer {
     const named = id !== ''
     const at = 4 + index * 8
     buffer.writeUInt16LE(tags[named ? letter.toUpperCase() : letter], at)
-    const permissions = (bits.includes('r') ? 4 : 0) | (bits.includes('w') ? 2 : 0) | (bits.includes('x') ? 1 : 0)
+    const permissions =
+      (bits.includes('r') ? 4 : 0) | (bits.includes('w') ? 2 : 0) | (bits.includes('x') ? 1 : 0)
     buffer.writeUInt16LE(permissions, at + 2)
     buffer.writeUInt32LE(named ? Number(id) : undefinedId, at + 4)
   })

@@ -110,7 +110,12 @@ export function parseNames(buffer: Buffer): string[] {
   return buffer.toString('latin1').split('\0').slice(0, -1).sort()
 }
 
-export function serializeLock(type: number, whence: number, start: number | bigint, length: number | bigint): Buffer {
+export function serializeLock(
+  type: number,
+  whence: number,
+  start: number | bigint,
+  length: number | bigint,
+): Buffer {
   const buffer = Buffer.alloc(32)
   buffer.writeInt16LE(type, 0)
   buffer.writeInt16LE(whence, 2)

@@ -260,11 +260,24 @@ export function flock(fd: number, operation: number): number {
   return call(c.SYS_flock, fd, operation)
 }
 /** F_SETLK, F_SETLKW and their F_OFD_ forms. */
-export function setLock(fd: number, command: number, type: number, start: Offset, length: Offset, whence = 0): number {
+export function setLock(
+  fd: number,
+  command: number,
+  type: number,
+  start: Offset,
+  length: Offset,
+  whence = 0,
+): number {
   return call(c.SYS_fcntl, fd, command, serializeLock(type, whence, start, length))
 }
 /** F_GETLK and F_OFD_GETLK. */
-export function getLock(fd: number, command: number, type: number, start: Offset, length: Offset): Lock | number {
+export function getLock(
+  fd: number,
+  command: number,
+  type: number,
+  start: Offset,
+  length: Offset,
+): Lock | number {
   const buffer = serializeLock(type, 0, start, length)
   const result = call(c.SYS_fcntl, fd, command, buffer)
   return result < 0 ? result : parseLock(buffer)
@@ -323,7 +336,13 @@ export function fremovexattr(fd: number, name: Path): number {
 
 // Memory mappings: a mapping is its address
 
-export function mmap(length: number, protection: number, flags: number, fd: number, offset: Offset = 0): number {
+export function mmap(
+  length: number,
+  protection: number,
+  flags: number,
+  fd: number,
+  offset: Offset = 0,
+): number {
   return call(c.SYS_mmap, null, length, protection, flags, fd, offset)
 }
 export function munmap(address: number, length: number): number {

@@ -25,7 +25,11 @@ export class SuiteRunner {
 
   async ready(): Promise<WorkerReady> {
     if (!this.#child || !this.#ready) {
-      this.#child = fork(script, [], { serialization: 'advanced', execArgv: [], stdio: ['ignore', 2, 2, 'ipc'] })
+      this.#child = fork(script, [], {
+        serialization: 'advanced',
+        execArgv: [],
+        stdio: ['ignore', 2, 2, 'ipc'],
+      })
       this.#ready = (await this.#ask({ start: this.#start }, 60)) as WorkerReady
     }
     return this.#ready
@@ -53,7 +57,8 @@ export class SuiteRunner {
     const child = this.#child!
     const { promise, resolve } = deferred<{ result?: unknown; error?: string; hung?: string }>()
     const onMessage = (answer: { result?: unknown; error?: string }) => resolve(answer)
-    const onExit = (code: number | null, signal: string | null) => resolve({ hung: `the process ended (${signal ?? code})` })
+    const onExit = (code: number | null, signal: string | null) =>
+      resolve({ hung: `the process ended (${signal ?? code})` })
     const timer = setTimeout(() => resolve({ hung: `no end within ${seconds} s` }), seconds * 1000)
     child.once('message', onMessage)
     child.once('exit', onExit)

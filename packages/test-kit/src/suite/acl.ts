@@ -1,5 +1,5 @@
 import { deepEqual, equal } from 'node:assert/strict'
-import { create, directory, fails, ok, outcome, permissions, tick, status, withFile } from '../assertions.js'
+import { create, directory, fails, ok, outcome, permissions, status, tick, withFile } from '../assertions.js'
 import type { CaseContext, ConformanceCase } from '../case.js'
 import { constants as c } from '../native.js'
 import type { User } from '../peer.js'
@@ -148,7 +148,9 @@ const withAcl: ConformanceCase[] = [
         posix.umask(0o022)
       }
       deepEqual(
-        ['d/f', 'd/sub', 'd/fifo', 'plain/f', 'plain/sub', 'plain/fifo'].map((name) => permissions(t.path(name))),
+        ['d/f', 'd/sub', 'd/fifo', 'plain/f', 'plain/sub', 'plain/fifo'].map((name) =>
+          permissions(t.path(name)),
+        ),
         [0o664, 0o775, 0o662, 0o600, 0o700, 0o600],
       )
     },
@@ -228,7 +230,9 @@ const withAcl: ConformanceCase[] = [
         ok(posix.chown(`${base}/f`, t.users.owner.uid, t.users.other.gid))
         ok(posix.chmod(`${base}/f`, 0o2755))
         const { sys } = await t.as(t.users.owner)
-        const result = outcome(await sys.setxattr(`${base}/f`, access, acl('u::rwx,u:64003:r--,g::r-x,m::r-x,o::r-x')))
+        const result = outcome(
+          await sys.setxattr(`${base}/f`, access, acl('u::rwx,u:64003:r--,g::r-x,m::r-x,o::r-x')),
+        )
         return [result, permissions(`${base}/f`)]
       })
     },
@@ -267,4 +271,6 @@ const withAcl: ConformanceCase[] = [
   },
 ]
 
-export const cases = withAcl.map((one): ConformanceCase => ({ ...one, requires: ['acl', ...(one.requires ?? [])] }))
+export const cases = withAcl.map(
+  (one): ConformanceCase => ({ ...one, requires: ['acl', ...(one.requires ?? [])] }),
+)

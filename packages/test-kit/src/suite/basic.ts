@@ -1,5 +1,16 @@
 import { deepEqual, equal, notEqual } from 'node:assert/strict'
-import { content, create, directory, fails, ok, pattern, status, text, tick, withFile } from '../assertions.js'
+import {
+  content,
+  create,
+  directory,
+  fails,
+  ok,
+  pattern,
+  status,
+  text,
+  tick,
+  withFile,
+} from '../assertions.js'
 import type { ConformanceCase } from '../case.js'
 import { constants as c } from '../native.js'
 import * as posix from '../posix.js'

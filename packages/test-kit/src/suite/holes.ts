@@ -1,5 +1,16 @@
 import { deepEqual, equal } from 'node:assert/strict'
-import { content, contentOf, create, fails, ok, outcome, pattern, status, withFile } from '../assertions.js'
+import {
+  content,
+  contentOf,
+  create,
+  digest,
+  fails,
+  ok,
+  outcome,
+  pattern,
+  status,
+  withFile,
+} from '../assertions.js'
 import type { ConformanceCase } from '../case.js'
 import { constants as c } from '../native.js'
 import * as posix from '../posix.js'
@@ -100,7 +111,7 @@ export const cases: ConformanceCase[] = [
             deepEqual(bytes.subarray(100_000, 600_000), Buffer.alloc(500_000))
             deepEqual(bytes.subarray(600_000), pattern(megabyte).subarray(600_000))
           }
-          return [punched, bytes.length, ok(posix.fstat(fd)).blocks < before, bytes]
+          return [punched, bytes.length, ok(posix.fstat(fd)).blocks < before, digest(bytes)]
         })
       })
     },
@@ -119,7 +130,7 @@ export const cases: ConformanceCase[] = [
           ]) {
             results.push(outcome(posix.fallocate(fd, mode, offset, length)), ok(posix.fstat(fd)).size)
           }
-          results.push(ok(posix.fstat(fd)).blocks * 512 >= megabyte, contentOf(fd))
+          results.push(ok(posix.fstat(fd)).blocks * 512 >= megabyte, digest(contentOf(fd)))
           return results
         }),
       )
@@ -132,7 +143,7 @@ export const cases: ConformanceCase[] = [
         create(`${base}/f`, pattern(10_000))
         return withFile(`${base}/f`, c.O_RDWR, (fd) => {
           const result = outcome(posix.fallocate(fd, 0, 5000, 10_000))
-          return [result, contentOf(fd)]
+          return [result, digest(contentOf(fd))]
         })
       })
     },
@@ -150,7 +161,7 @@ export const cases: ConformanceCase[] = [
           ].map(([mode, offset, length]) => [
             outcome(posix.fallocate(fd, mode, offset, length)),
             ok(posix.fstat(fd)).size,
-            contentOf(fd),
+            digest(contentOf(fd)),
           ]),
         )
       })
@@ -170,11 +181,11 @@ export const cases: ConformanceCase[] = [
           create(`${base}/f`, pattern(65_536))
           return withFile(`${base}/f`, c.O_RDWR, (fd) => [
             outcome(posix.fallocate(fd, mode, 8192, 4096)),
-            contentOf(fd),
+            digest(contentOf(fd)),
           ])
         }
         const [result, bytes] = await run(t.directory)
-        if (result === 'EOPNOTSUPP') deepEqual(bytes, pattern(65_536))
+        if (result === 'EOPNOTSUPP') equal(bytes, digest(pattern(65_536)))
         else deepEqual([result, bytes], await run(t.reference))
       },
     }),

@@ -269,7 +269,9 @@ export const cases: ConformanceCase[] = [
       async run(t) {
         create(t.path('f'), '0'.padStart(16, '0'))
         const peers = await Promise.all([0, 1, 2].map((index) => t.process(index)))
-        const results = await Promise.all(peers.map((peer) => peer.sys.incrementUnderLock(t.path('f'), kind, 60)))
+        const results = await Promise.all(
+          peers.map((peer) => peer.sys.incrementUnderLock(t.path('f'), kind, 60)),
+        )
         deepEqual(results, [60, 60, 60])
         equal(Number(text(t.path('f'))), 180)
       },

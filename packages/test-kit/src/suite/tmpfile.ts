@@ -59,7 +59,9 @@ export const cases: ConformanceCase[] = (
       run(t) {
         return withFile(t.directory, O_TMPFILE | O_RDWR, (fd) => {
           ok(posix.pwrite(fd, 'abc', 0))
-          return withFile(`/proc/self/fd/${fd}`, c.O_RDONLY, (again) => equal(contentOf(again).toString(), 'abc'))
+          return withFile(`/proc/self/fd/${fd}`, c.O_RDONLY, (again) =>
+            equal(contentOf(again).toString(), 'abc'),
+          )
         })
       },
     },

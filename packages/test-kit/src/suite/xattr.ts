@@ -4,7 +4,8 @@ import type { ConformanceCase } from '../case.js'
 import { constants as c } from '../native.js'
 import * as posix from '../posix.js'
 
-const userNames = (names: string[] | number) => ok(names as string[]).filter((name) => name.startsWith('user.'))
+const userNames = (names: string[] | number) =>
+  ok(names as string[]).filter((name) => name.startsWith('user.'))
 
 const all: ConformanceCase[] = [
   {
@@ -151,7 +152,9 @@ const all: ConformanceCase[] = [
         ok(posix.mkfifo(`${base}/fifo`))
         ok(posix.mknod(`${base}/socket`, c.S_IFSOCK | 0o600))
         return ['fifo', 'socket'].flatMap((name) =>
-          [posix.setxattr(`${base}/${name}`, 'user.k', 'v'), posix.getxattr(`${base}/${name}`, 'user.k')].map(outcome),
+          [posix.setxattr(`${base}/${name}`, 'user.k', 'v'), posix.getxattr(`${base}/${name}`, 'user.k')].map(
+            outcome,
+          ),
         )
       })
       equal(results[0], 'EPERM')
@@ -225,7 +228,8 @@ const all: ConformanceCase[] = [
       ok(posix.link(t.path('a'), t.path('b')))
       ok(posix.rename(t.path('a'), t.path('c')))
       const other = await t.process()
-      for (const name of ['b', 'c']) equal(ok(await other.sys.getxattr(t.path(name), 'user.k')).toString(), 'v')
+      for (const name of ['b', 'c'])
+        equal(ok(await other.sys.getxattr(t.path(name), 'user.k')).toString(), 'v')
       ok(await other.sys.setxattr(t.path('b'), 'user.k', 'changed'))
       equal(ok(posix.getxattr(t.path('c'), 'user.k')).toString(), 'changed')
     },

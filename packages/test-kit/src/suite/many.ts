@@ -1,0 +1,107 @@
+import { deepEqual, equal } from 'node:assert/strict'
+import { content, contentOf, create, directory, ok, pattern, status } from '../assertions.js'
+import type { ConformanceCase } from '../case.js'
+import { constants as c } from '../native.js'
+import * as posix from '../posix.js'
+
+export const cases: ConformanceCase[] = [
+  {
+    name: 'statfs tells plausible sizes, the same as the reference where nothing changes them',
+    run(t) {
+      const { blocks, blocksFree, blocksAvailable, blockSize, fragmentSize, nameLength, files, filesFree } =
+        ok(posix.statfs(t.directory))
+      equal(blocks > 0 && blockSize > 0 && fragmentSize > 0, true, 'sizes')
+      equal(blocksFree <= blocks && blocksAvailable <= blocksFree, true, 'free')
+      equal(filesFree <= files, true, 'files')
+      equal(nameLength, 255)
+      const reference = ok(posix.statfs(t.reference))
+      deepEqual([blocks * fragmentSize, files], [reference.blocks * reference.fragmentSize, reference.files])
+    },
+  },
+  {
+    name: 'two thousand files are open at once, each with its own content',
+    run(t) {
+      const files = Array.from({ length: 2000 }, (_, index) => {
+        const fd = ok(posix.open(t.path(`f${index}`), c.O_CREAT | c.O_RDWR | c.O_EXCL, 0o644))
+        ok(posix.write(fd, `content of ${index}`))
+        return fd
+      })
+      files.forEach((fd, index) => {
+        equal(contentOf(fd).toString(), `content of ${index}`)
+      })
+      for (const fd of files) ok(posix.close(fd))
+      files.forEach((_, index) => {
+        equal(content(t.path(`f${index}`)).toString(), `content of ${index}`)
+      })
+    },
+  },
+  {
+    name: 'one file open a thousand times is one file',
+    run(t) {
+      create(t.path('f'), 'x')
+      const files = Array.from({ length: 1000 }, () => ok(posix.open(t.path('f'), c.O_RDWR)))
+      ok(posix.pwrite(files[500], 'changed', 0))
+      for (const fd of files) equal(ok(posix.pread(fd, 10, 0)).toString(), 'changed')
+      for (const fd of files) ok(posix.close(fd))
+    },
+  },
+  {
+    name: 'a tree of a thousand directories is made, listed, walked and removed',
+    run(t) {
+      for (let a = 0; a < 10; a++) {
+        directory(t.path(`${a}`))
+        for (let b = 0; b < 10; b++) {
+          directory(t.path(`${a}/${b}`))
+          for (let d = 0; d < 10; d++) {
+            directory(t.path(`${a}/${b}/${d}`))
+            create(t.path(`${a}/${b}/${d}/f`), `${a}${b}${d}`)
+          }
+        }
+      }
+      const inodes = new Set<bigint>()
+      const walk = (path: string): void => {
+        for (const name of ok(posix.list(path))) {
+          const child = `${path}/${name}`
+          const found = status(child)
+          inodes.add(found.ino)
+          if ((found.mode & c.S_IFMT) === c.S_IFDIR) walk(child)
+          else equal(content(child).toString(), path.slice(t.directory.length).replaceAll('/', ''))
+        }
+      }
+      walk(t.directory)
+      equal(inodes.size, 2110)
+    },
+  },
+  {
+    name: 'thirty two megabytes are written, synced and read again, in pieces that fit no page',
+    run(t) {
+      const piece = pattern(99_991)
+      const count = Math.ceil((32 << 20) / piece.length)
+      const fd = ok(posix.open(t.path('f'), c.O_CREAT | c.O_RDWR, 0o644))
+      for (let index = 0; index < count; index++) equal(posix.write(fd, piece), piece.length)
+      equal(posix.fsync(fd), 0)
+      ok(posix.close(fd))
+      const again = ok(posix.open(t.path('f'), c.O_RDONLY))
+      for (let index = 0; index < count; index++) {
+        equal(
+          ok(posix.pread(again, piece.length, index * piece.length)).equals(piece),
+          true,
+          `piece ${index}`,
+        )
+      }
+      equal(ok(posix.read(again, 0)).length, 0)
+      ok(posix.close(again))
+      equal(status(t.path('f')).size, count * piece.length)
+    },
+  },
+  {
+    name: 'names made and removed two thousand times leave the directory empty',
+    run(t) {
+      for (let index = 0; index < 2000; index++) {
+        create(t.path('f'), String(index))
+        ok(posix.unlink(t.path('f')))
+      }
+      deepEqual(posix.list(t.directory), [])
+    },
+  },
+]
