@@ -44,6 +44,11 @@ export function decodeInit(message: Message): InitRequest {
   }
 }
 
+/** 16-bit fields share words: one that is too large must not spill into its neighbour. */
+function half(value: number): number {
+  return Math.min(value, 0xffff)
+}
+
 /** Encodes struct fuse_init_out. */
 export function encodeInit(message: Message, reply: InitReply): void {
   const words = message.output
@@ -52,12 +57,12 @@ export function encodeInit(message: Message, reply: InitReply): void {
   words[5] = Math.min(reply.minor, KERNEL_MINOR)
   words[6] = reply.maxReadahead
   words[7] = reply.flags
-  words[8] = reply.maxBackground | (reply.congestionThreshold << 16)
+  words[8] = half(reply.maxBackground) | (half(reply.congestionThreshold) << 16)
   words[9] = reply.maxWrite
   words[10] = reply.timeGranularity
-  words[11] = reply.maxPages
+  words[11] = half(reply.maxPages)
   words[12] = reply.flags2
   words[13] = reply.maxStackDepth
-  words[14] = reply.requestTimeout
+  words[14] = half(reply.requestTimeout)
   message.replyLength = OUT_HEADER_SIZE + 64
 }

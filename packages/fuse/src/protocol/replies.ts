@@ -19,10 +19,10 @@ function put64(words: Uint32Array, at: number, value: number): void {
 }
 
 function putTimeout(words: Uint32Array, seconds: number, nanoseconds: number, value: number): void {
-  const whole = value >= SECONDS_MAX ? SECONDS_MAX : Math.floor(value)
+  const whole = value >= SECONDS_MAX ? SECONDS_MAX : value > 0 ? Math.floor(value) : 0
   words[seconds] = whole
   words[seconds + 1] = 0
-  words[nanoseconds] = value >= SECONDS_MAX ? 0 : Math.floor((value - whole) * 1e9)
+  words[nanoseconds] = value > whole && value < SECONDS_MAX ? Math.floor((value - whole) * 1e9) : 0
 }
 
 export type Time = Date | { seconds: number; nanoseconds: number }

@@ -71,5 +71,12 @@ test('an emoji whose low surrogate looks like an escaped byte stays an emoji', (
 })
 
 test('a part of a buffer', () => {
-  assert.equal(decodeName(Buffer.from('..name..'), 2, 6), 'name')
+  for (const whole of [
+    Buffer.from('..name..\xff', 'latin1'),
+    new Uint8Array(Buffer.from('..name..\xff', 'latin1')),
+  ]) {
+    assert.equal(decodeName(whole, 2, 6), 'name')
+    assert.equal(decodeName(whole, 6), '..\udcff')
+    assert.equal(decodeName(whole, 3, 3), '')
+  }
 })
