@@ -2,12 +2,14 @@ import type { Machine } from './machine.js'
 import type { Row } from './rows.js'
 import type { RowResult, ServerResult } from './runner.js'
 import { servers } from './servers.js'
-import { better, type Sample, type Summary, summarize } from './statistics.js'
+import { better, pairedRatio, type Sample, type Summary, summarize } from './statistics.js'
 import type { Tools } from './tools.js'
 
 interface Line {
   result: ServerResult
   summary: Summary
+  /** The rate of each round. */
+  rates: number[]
 }
 
 const missing = '–'
@@ -53,7 +55,10 @@ export function reportRow(result: RowResult): string {
 function reportPart({ row, rounds, servers }: RowResult, part: string, index: number): string {
   const lines = linesOf(row, servers, index)
   const native = lines.find((line) => line.result.server.role === 'native')?.summary
-  const libfuse = libfuseOf(lines)
+  // The yardstick is the better of libfuse's modes.
+  const libfuse = better(
+    lines.filter((line) => line.result.server.role === 'libfuse').map((line) => line.summary),
+  )
   const uring = lines.find((line) => line.result.server.role === 'libfuse-uring')?.summary
   const [unit, scale] = units[row.unit]
 
@@ -102,20 +107,23 @@ export function reportTargets(results: readonly RowResult[]): string {
     if (!row.target) return []
     const { against, ratio: wanted } = row.target
     const lines = linesOf(row, servers, 0)
-    const native = lines.find((line) => line.result.server.role === 'native')?.summary
-    const yardstick = against === 'native' ? native : libfuseOf(lines)
+    const yardsticks = lines.filter((line) => line.result.server.role === against)
+    const yardstick = better(yardsticks.map((line) => line.summary))
+    const typical = yardsticks.find((line) => line.summary.medianRate === yardstick?.medianRate)
     return servers
       .filter(({ server }) => server.role === 'hawser')
       .map((result) => {
-        const summary = lines.find((line) => line.result === result)?.summary
-        const value = summary && yardstick ? summary.medianRate / yardstick.medianRate : undefined
-        const best = summary && yardstick ? summary.bestRate / yardstick.bestRate : undefined
-        const verdict = value === undefined ? reasonOf(result) : value >= wanted ? 'reached' : 'missed'
-        return [row.title, against, `${wanted.toFixed(2)}×`, times(value), times(best), verdict]
+        const what = [`${row.title} (${result.server.label})`, against, `${wanted.toFixed(2)}×`]
+        const line = lines.find((line) => line.result === result)
+        if (!line || !yardstick || !typical) return [...what, missing, missing, missing, reasonOf(result)]
+        const value = line.summary.medianRate / yardstick.medianRate
+        const paired = pairedRatio(line.rates, typical.rates)
+        const best = line.summary.bestRate / yardstick.bestRate
+        return [...what, ...[value, paired, best].map(times), value >= wanted ? 'reached' : 'missed']
       })
   })
   if (table.length === 0) return ''
-  const header = ['figure', 'against', 'wanted', 'median', 'best', 'verdict']
+  const header = ['figure', 'against', 'wanted', 'median', 'same round', 'best', 'verdict']
   return ['## Targets', '', ...markdownTable([header, ...table])].join('\n')
 }
 
@@ -128,13 +136,8 @@ function linesOf(row: Row, servers: readonly ServerResult[], part: number): Line
     const samples = result.samples[part] ?? []
     if (result.problem !== undefined || samples.length === 0) return []
     const rateOf = (sample: Sample) => (row.unit === 'bytes' ? sample.bytesPerSecond : sample.opsPerSecond)
-    return [{ result, summary: summarize(samples, rateOf) }]
+    return [{ result, summary: summarize(samples, rateOf), rates: samples.map(rateOf) }]
   })
-}
-
-/** The yardstick is the better of libfuse's modes. */
-function libfuseOf(lines: readonly Line[]): { medianRate: number; bestRate: number } | undefined {
-  return better(lines.filter((line) => line.result.server.role === 'libfuse').map((line) => line.summary))
 }
 
 const units: Record<Row['unit'], [name: string, scale: number]> = {
@@ -154,8 +157,8 @@ function ratio(value: number, yardstick: number | undefined): string {
   return yardstick === undefined ? missing : (value / yardstick).toFixed(2)
 }
 
-function times(value: number | undefined): string {
-  return value === undefined ? missing : `${value.toFixed(2)}×`
+function times(value: number): string {
+  return `${value.toFixed(2)}×`
 }
 
 export function markdownTable(table: readonly string[][]): string[] {

@@ -57,15 +57,8 @@ export const servers: readonly ServerSpec[] = [
     usesUring: true,
     locate: (tools) => tools.uringMemory,
   },
-  {
-    id: 'hawser-memory',
-    label: '**hawser memory**',
-    family: 'memory',
-    role: 'hawser',
-    profiles: ['uncached'],
-    locate: (tools) => tools.memoryServer,
-    command: ({ path, mountPoint, bytes }) => [process.execPath, path, `--bytes=${bytes}`, mountPoint],
-  },
+  hawserMemory('hawser-memory', '**hawser memory**', 'wire'),
+  hawserMemory('hawser-memory-nodes', '**hawser memory, node layer**', 'node'),
   passthroughLl('passthrough_ll-s', 'passthrough_ll -s', ['-s']),
   passthroughLl('passthrough_ll-mt', 'passthrough_ll, threads', []),
   {
@@ -128,6 +121,21 @@ function libfuseMemory(id: string, label: string, flags: string[]): ServerSpec {
     profiles: ['uncached'],
     locate: (tools) => tools.libfuseMemory,
     command: ({ path, mountPoint, bytes }) => [path, '-f', ...flags, `--bytes=${bytes}`, mountPoint],
+  }
+}
+
+function hawserMemory(id: string, label: string, layer: string): ServerSpec {
+  return {
+    id,
+    label,
+    family: 'memory',
+    role: 'hawser',
+    profiles: ['uncached'],
+    locate: (tools) => tools.memoryServer,
+    command: ({ path, mountPoint, bytes }) => [
+      ...[process.execPath, path, `--bytes=${bytes}`, `--layer=${layer}`],
+      mountPoint,
+    ],
   }
 }
 

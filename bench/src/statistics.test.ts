@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { better, median, type Sample, summarize } from './statistics.js'
+import { better, median, pairedRatio, type Sample, summarize } from './statistics.js'
 
 const sample = (opsPerSecond: number, p50: number): Sample => ({
   ops: 1,
@@ -34,4 +34,9 @@ test('the yardstick takes the better mode for each figure', () => {
   const threads = summarize([sample(30, 1), sample(30, 1), sample(30, 1)], rate)
   assert.deepEqual(better([single, threads]), { medianRate: 30, bestRate: 90 })
   assert.equal(better([]), undefined)
+})
+
+test('a burst of noise that hits both runs of a round does not change the paired ratio', () => {
+  assert.equal(pairedRatio([200, 100, 20], [100, 50, 10]), 2)
+  assert.equal(pairedRatio([], []), Number.NaN)
 })

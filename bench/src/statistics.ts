@@ -51,3 +51,8 @@ export function better(summaries: readonly Summary[]): { medianRate: number; bes
     bestRate: Math.max(...summaries.map((summary) => summary.bestRate)),
   }
 }
+
+/** Median over the rounds of what each round's two runs, moments apart, make of each other. */
+export function pairedRatio(rates: readonly number[], yardstick: readonly number[]): number {
+  return median(rates.slice(0, yardstick.length).map((rate, round) => rate / yardstick[round]))
+}
