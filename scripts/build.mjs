@@ -10,7 +10,10 @@ const require = createRequire(join(root, 'package.json'))
 
 function run(command, args) {
   const result = spawnSync(command, args, { cwd: root, stdio: 'inherit' })
-  if (result.error?.code === 'ENOENT') fail(`${command} is not installed; hawser's addon needs a C compiler (Debian: apt-get install gcc libc6-dev)`)
+  if (result.error?.code === 'ENOENT')
+    fail(
+      `${command} is not installed; hawser's addon needs a C compiler (Debian: apt-get install gcc libc6-dev)`,
+    )
   if (result.status !== 0) process.exit(result.status ?? 1)
 }
 
@@ -24,17 +27,38 @@ const include = require('node-api-headers').include_dir
 
 for (const name of ['fuse', 'test-kit']) {
   const folder = join(root, 'packages', name)
-  const sources = readdirSync(join(folder, 'native')).filter((file) => file.endsWith('.c')).map((file) => join(folder, 'native', file))
+  const sources = readdirSync(join(folder, 'native'))
+    .filter((file) => file.endsWith('.c'))
+    .map((file) => join(folder, 'native', file))
   if (sources.length === 0) continue
-  const headers = readdirSync(join(folder, 'native')).filter((file) => file.endsWith('.h')).map((file) => join(folder, 'native', file))
+  const headers = readdirSync(join(folder, 'native'))
+    .filter((file) => file.endsWith('.h'))
+    .map((file) => join(folder, 'native', file))
   const output = join(folder, 'build', 'native.node')
-  const newest = Math.max(...[...sources, ...headers, fileURLToPath(import.meta.url)].map((file) => statSync(file).mtimeMs))
+  const newest = Math.max(
+    ...[...sources, ...headers, fileURLToPath(import.meta.url)].map((file) => statSync(file).mtimeMs),
+  )
   if (existsSync(output) && statSync(output).mtimeMs > newest) continue
   mkdirSync(dirname(output), { recursive: true })
   // A running process keeps the file it loaded: the new one replaces the name, not the contents.
   const fresh = `${output}.${process.pid}`
-  run(compiler, ['-std=gnu11', '-O2', '-g', '-fPIC', '-shared', '-fvisibility=hidden', '-pthread', '-Wall', '-Wextra', '-Werror',
-    '-DNAPI_VERSION=8', `-I${include}`, '-o', fresh, ...sources])
+  run(compiler, [
+    '-std=gnu11',
+    '-O2',
+    '-g',
+    '-fPIC',
+    '-shared',
+    '-fvisibility=hidden',
+    '-pthread',
+    '-Wall',
+    '-Wextra',
+    '-Werror',
+    '-DNAPI_VERSION=8',
+    `-I${include}`,
+    '-o',
+    fresh,
+    ...sources,
+  ])
   renameSync(fresh, output)
 }
 
