@@ -1,0 +1,247 @@
+// One mount served by this process from its start to its end.
+//
+// This process must never touch a path under its own mount point: the loop that would answer is the one that asks.
+import { rmSync, writeFileSync } from 'node:fs'
+import type { Server } from 'node:net'
+import type { RunningMount } from '../mount/types.js'
+import { errorMessage, Logger, redact } from '../telemetry/log.js'
+import type { MetricsServer } from '../telemetry/metrics-server.js'
+import type { ControlRequest, StatisticsReply } from './protocol.js'
+import { newId, prepareRuntimeDirectory, Registration, type RegistryEntry } from './registry.js'
+import type { ServeRequest } from './request.js'
+
+export interface ServeHooks {
+  /** Called once the mount answers; throws when whoever waited for it has gone. */
+  ready(): void
+  /** Without a registry, umount and status cannot find the mount: an error unless the caller can do without. */
+  needsRegistry: boolean
+}
+
+/** Mounts, serves and returns when the mount has ended; throws if it cannot be mounted. */
+export async function serve(request: ServeRequest, hooks: ServeHooks): Promise<void> {
+  // Loading overlaps with what is done until it is needed.
+  const mounting = import('../mount/index.js')
+  mounting.catch(() => undefined)
+  const server = new MountServer(request, new Logger(request.log))
+  try {
+    await server.start(await mounting, hooks)
+  } catch (error) {
+    await server.abandon()
+    throw error
+  }
+  await server.end()
+}
+
+class MountServer {
+  readonly #request: ServeRequest
+  readonly #logger: Logger
+  #mount: RunningMount | undefined
+  #registration: Registration | undefined
+  #entry: RegistryEntry | undefined
+  #control: Server | undefined
+  #metrics: MetricsServer | undefined
+  #bounds: readonly number[] = []
+  #cancelled = false
+  #signals = 0
+  #retry: NodeJS.Timeout | undefined
+  readonly #started = performance.now()
+
+  constructor(request: ServeRequest, logger: Logger) {
+    this.#request = request
+    this.#logger = logger
+  }
+
+  async start(module: typeof import('../mount/index.js'), hooks: ServeHooks): Promise<void> {
+    const { source, mountpoint, options, metrics, notes, pidFile } = this.#request
+    const { log } = this.#logger
+    this.#handleSignals()
+    for (const note of notes) log('warn', note)
+    if (metrics !== undefined) {
+      // Before the mount: an address that is taken must fail the start, not a running mount.
+      const { serveMetrics } = await import('../telemetry/metrics-server.js')
+      const { exposition } = await import('../telemetry/metrics.js')
+      this.#metrics = await serveMetrics(metrics, () => exposition(this.#metricsInput()))
+      log('info', `metrics on ${this.#metrics.url}`)
+    }
+    await this.#openRegistry(hooks.needsRegistry)
+    const mount = await module.startMount({ source, mountpoint, options, log })
+    this.#mount = mount
+    if (this.#cancelled) throw new Error('interrupted')
+    this.#bounds = (await import('@hawser/fuse')).boundsNanoseconds
+    await this.#setKernelFlags()
+    this.#entry = {
+      mountpoint: mount.mountpoint,
+      source: redact(mount.source),
+      pid: process.pid,
+      engine: mount.engine,
+      since: new Date().toISOString(),
+      version: this.#request.version,
+      connection: mount.connection,
+      options: { ...mount.options },
+      metrics: this.#metrics?.url,
+      logFile: this.#request.log.file,
+    }
+    this.#registration?.publish(this.#entry)
+    if (pidFile !== undefined) writeFileSync(pidFile, `${process.pid}\n`, { mode: 0o644 })
+    log('info', `mounted ${source} on ${mount.mountpoint}, engine ${mount.engine}, process ${process.pid}`)
+    hooks.ready()
+  }
+
+  /** Waits for the mount to end, whoever ends it. */
+  async end(): Promise<void> {
+    await this.#mount?.closed
+    this.#logger.log('info', `unmounted ${this.#mount?.mountpoint}`)
+    await this.#release()
+  }
+
+  /** Leaves nothing behind after a failed start. */
+  async abandon(): Promise<void> {
+    const mount = this.#mount
+    if (mount !== undefined) {
+      await mount.unmount('lazy').catch((error) => this.#logger.error('cannot unmount', error))
+      await mount.closed
+    }
+    await this.#release()
+  }
+
+  async #release(): Promise<void> {
+    clearInterval(this.#retry)
+    this.#metrics?.close()
+    this.#control?.close()
+    this.#registration?.remove()
+    if (this.#request.pidFile !== undefined) rmSync(this.#request.pidFile, { force: true })
+    await this.#logger.drain()
+  }
+
+  async #openRegistry(needed: boolean): Promise<void> {
+    const { runtimeDirectory } = this.#request
+    try {
+      prepareRuntimeDirectory(runtimeDirectory, process.geteuid!())
+      const registration = new Registration(runtimeDirectory, newId())
+      const { serveControl } = await import('./control-server.js')
+      this.#control = await serveControl(registration.socket, (request) => this.#answer(request))
+      this.#registration = registration
+    } catch (error) {
+      const problem = `cannot be listed in ${runtimeDirectory}: ${errorMessage(error)}`
+      if (needed) throw new Error(`the mount ${problem}`)
+      this.#logger.log('warn', `${problem}; hawser status, stats and umount will not find this mount`)
+    }
+  }
+
+  async #setKernelFlags(): Promise<void> {
+    const { flags } = this.#request
+    const mount = this.#mount!
+    if (flags.length === 0) return
+    const { setKernelFlags } = await import('./kernel-flags.js')
+    setKernelFlags(mount.mountpoint, flags, this.#logger.log)
+  }
+
+  async #answer(request: ControlRequest): Promise<unknown> {
+    const mount = this.#mount
+    if (mount === undefined || this.#entry === undefined) throw new Error('still starting')
+    if (request.verb === 'status') return this.#entry
+    if (request.verb === 'statistics') return this.#statistics(mount)
+    this.#logger.log('info', `asked to unmount, ${request.mode}`)
+    await this.#unmount(mount, request.mode)
+    return { mountpoint: mount.mountpoint }
+  }
+
+  async #unmount(mount: RunningMount, mode: 'clean' | 'lazy' | 'force'): Promise<void> {
+    await mount.unmount(mode)
+    if (mode === 'clean') await mount.closed
+    if (this.#entry !== undefined && mode === 'lazy') {
+      // Invisible now, but alive until the last program that uses it has closed its files.
+      this.#entry.detached = true
+      this.#registration?.publish(this.#entry)
+    }
+  }
+
+  #statistics(mount: RunningMount): StatisticsReply {
+    const { rss, heapUsed } = process.memoryUsage()
+    const { user, system } = process.cpuUsage()
+    return {
+      mountpoint: mount.mountpoint,
+      source: redact(mount.source),
+      since: this.#entry!.since,
+      uptime: (performance.now() - this.#started) / 1000,
+      engine: mount.engine,
+      passthrough: mount.options.passthrough !== 'off',
+      boundsNanoseconds: this.#bounds,
+      statistics: mount.statistics(),
+      memory: { residentBytes: rss, heapBytes: heapUsed },
+      cpuSeconds: (user + system) / 1e6,
+    }
+  }
+
+  #handleSignals(): void {
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => this.#stop(signal))
+    process.on('SIGHUP', () => undefined)
+    // Node's own handler would open a debugger's port in this process.
+    process.on('SIGUSR1', () => this.#logger.reopen())
+    const fatal = (what: string) => (error: unknown) => {
+      this.#logger.error(what, error)
+      this.#logger.flush()
+      const exit = () => process.exit(1)
+      if (this.#mount === undefined) exit()
+      // A dead mount fails every program that looks at it: detach it rather than leave it.
+      else void this.#mount.unmount('lazy').then(exit, exit)
+    }
+    process.on('uncaughtException', fatal('internal error'))
+    process.on('unhandledRejection', fatal('internal error (promise)'))
+  }
+
+  /** First signal: as soon as nobody uses the mount; second: detach now; third: fail the requests too. */
+  #stop(signal: string): void {
+    const mount = this.#mount
+    const { log } = this.#logger
+    if (mount === undefined) {
+      // start() takes the mount back as soon as there is one; a second signal does not wait for that.
+      if (this.#cancelled) void this.#release().then(() => process.exit(1))
+      this.#cancelled = true
+      log('info', `${signal} before the mount was ready`)
+      return
+    }
+    clearInterval(this.#retry)
+    this.#signals++
+    if (this.#signals > 1) {
+      const mode = this.#signals === 2 ? 'lazy' : 'force'
+      log('warn', `${signal} again: unmounting, ${mode}`)
+      this.#unmount(mount, mode).catch((error) => this.#logger.error('cannot unmount', error))
+      return
+    }
+    log('info', `${signal}: unmounting`)
+    let told = false
+    let trying = false
+    const attempt = async () => {
+      if (trying) return
+      trying = true
+      await mount.unmount('clean').catch((error) => {
+        if (!told) log('warn', `${errorMessage(error)}; waiting until it is free, another signal detaches it`)
+        told = true
+      })
+      trying = false
+    }
+    this.#retry = setInterval(attempt, 250)
+    void attempt()
+  }
+
+  #metricsInput() {
+    const mount = this.#mount
+    const { rss, heapUsed } = process.memoryUsage()
+    const { user, system } = process.cpuUsage()
+    const none = { operations: [], inFlight: 0, nodes: 0, handles: 0, kernelPassthrough: 0, stalls: 0 }
+    return {
+      mountpoint: mount?.mountpoint ?? this.#request.mountpoint,
+      source: redact(this.#request.source),
+      engine: mount?.engine ?? 'none',
+      version: this.#request.version,
+      statistics: mount?.statistics() ?? none,
+      boundsNanoseconds: this.#bounds,
+      passthrough: this.#request.options.passthrough !== 'off',
+      startTime: (performance.timeOrigin + this.#started) / 1000,
+      residentBytes: rss,
+      heapBytes: heapUsed,
+      cpuSeconds: (user + system) / 1e6,
+    }
+  }
+}
