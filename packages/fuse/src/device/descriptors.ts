@@ -79,15 +79,20 @@ export function cloneDevice(fd: number): number {
 }
 
 /** Resolves when `fd` has something to read or has been closed by its peer. */
-function readable(fd: number): Promise<void> {
+function readable(fd: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
-    const watch = native.watch(fd, () => {
-      if (typeof watch !== 'number') native.watchClose(watch)
-      resolve()
-    })
+    signal?.throwIfAborted()
+    const watch = native.watch(fd, () => finish(resolve))
     if (typeof watch === 'number') {
-      reject(new FuseError('FUSE_DEVICE', `cannot wait for descriptor ${fd}: ${errnoName(-watch)}`))
+      throw new FuseError('FUSE_DEVICE', `cannot wait for descriptor ${fd}: ${errnoName(-watch)}`)
     }
+    const finish = (settle: () => void) => {
+      native.watchClose(watch)
+      signal?.removeEventListener('abort', abort)
+      settle()
+    }
+    const abort = () => finish(() => reject(signal?.reason))
+    signal?.addEventListener('abort', abort)
   })
 }
 
@@ -95,11 +100,12 @@ function readable(fd: number): Promise<void> {
  * Waits for one message on a Unix stream socket and takes the /dev/fuse descriptors it carries (SCM_RIGHTS), ready to
  * serve: O_NONBLOCK and O_CLOEXEC. The message has one byte of data, as fusermount3's. `socketFd` becomes non-blocking, must
  * not be in use by another reader, and stays open. One that is not /dev/fuse closes all of them.
+ * `signal` ends the waiting with its reason.
  * @throws FuseError FUSE_DEVICE
  */
-export async function receiveDevice(socketFd: number): Promise<number[]> {
+export async function receiveDevice(socketFd: number, signal?: AbortSignal): Promise<number[]> {
   for (;;) {
-    await readable(socketFd)
+    await readable(socketFd, signal)
     const fds = takeDescriptors(socketFd)
     if (!fds) continue
     try {

@@ -1,11 +1,12 @@
-import { errnoName, FilesystemError, FuseError } from '../errors.js'
-import { constants, errno, native, sys } from '../native.js'
+import { FuseError } from '../errors.js'
+import { native, sys } from '../native.js'
 import { adoptDescriptor, connectionOfDescriptor } from './descriptors.js'
 import { mountByFusermount } from './fusermount.js'
 import { closeOffLoop, type Identity, identify, locate, sameMount, statFromServer } from './identity.js'
 import { attachDetached, createDetached, mountDirectly } from './kernel-mount.js'
 import { type DeviceOptions, type MountSettings, resolveOptions } from './mount-options.js'
 import { connectionOf, readMounts } from './mountinfo.js'
+import { mountTarget } from './mountpoint.js'
 import { recoverDeadMount } from './probe.js'
 import { maySysAdmin } from './system.js'
 import { abortQuietly, type UnmountMode, unmountPath } from './unmount.js'
@@ -90,26 +91,6 @@ async function mountBy(
   }
 }
 
-/** The mount point without symbolic links. It exists and has the root's type; what it holds is nobody's concern. */
-async function mountTarget(mountpoint: string, rootType: number): Promise<string> {
-  try {
-    const { path, identity } = await locate(mountpoint)
-    if (identity.type === rootType) return path
-    const wanted = rootType === constants.S_IFDIR ? 'a directory' : 'a regular file'
-    throw new FuseError('FUSE_MOUNTPOINT', `mount point ${mountpoint} is not ${wanted}`)
-  } catch (cause) {
-    if (!(cause instanceof FilesystemError)) throw cause
-    const why =
-      new Map([
-        [errno.ENOENT, 'does not exist'],
-        [errno.ENOTDIR, 'lies below something that is no directory'],
-        [errno.EACCES, `cannot be reached by user ${process.geteuid?.()}: permission denied`],
-        [errno.ELOOP, 'has too many symbolic links'],
-      ]).get(cause.errno) ?? `cannot be used: ${errnoName(cause.errno)}`
-    throw new FuseError('FUSE_MOUNTPOINT', `mount point ${mountpoint} ${why}`, { cause })
-  }
-}
-
 class MountedDevice implements Device {
   readonly fd: number
   readonly mountpoint: string
@@ -145,14 +126,17 @@ class MountedDevice implements Device {
   }
 
   async #attach(): Promise<void> {
+    if (this.how !== 'fsopen') return
     const detached = this.#detached
-    if (!detached) return
+    if (!detached) throw new FuseError('FUSE_CLOSED', `the mount for ${this.mountpoint} has been given up`)
     this.#detached = undefined
     let attached = false
     try {
       await this.#selfTest(detached)
       await attachDetached(detached.fd, this.mountpoint)
       attached = true
+      // Closed meanwhile: nobody is left to serve it.
+      if (!this.#open) await unmountPath(this.mountpoint, 'lazy')
     } finally {
       // As long as it is open the mount is busy; if it is attached nowhere, closing it ends the connection.
       this.#mounted = attached
@@ -204,7 +188,10 @@ class MountedDevice implements Device {
         id === identity.mountId && major === identity.major && minor === identity.minor,
     )
     if (!entry) return undefined
-    const top = await locate(entry.mountPoint)
+    const top = await locate(entry.mountPoint).catch((cause) => {
+      const message = `cannot reach ${entry.mountPoint}: ${cause.message}`
+      throw new FuseError('FUSE_UNMOUNT', message, { cause })
+    })
     if (sameMount(top.identity, identity)) return entry.mountPoint
     // The numbers were used again for another mount, or one lies over ours: that one is not to be touched.
     if (top.identity.mountId === identity.mountId) return undefined

@@ -4,6 +4,7 @@ import { FuseError } from '../errors.js'
 import { errno } from '../native.js'
 import { locateMount } from './identity.js'
 import { isFuse, type MountEntry } from './mountinfo.js'
+import { mountpointError } from './mountpoint.js'
 import { unmountPath } from './unmount.js'
 
 export type MountState = 'alive' | 'dead' | 'hung' | 'not-mounted'
@@ -34,7 +35,7 @@ async function probeEntry(entry: MountEntry, timeout: number): Promise<MountStat
   const user = others ? [] : [option('user_id') ?? '0', option('group_id') ?? '0']
   const child = spawn(process.execPath, [program, entry.mountPoint, ...user], {
     cwd: '/',
-    env: {},
+    env: { LD_LIBRARY_PATH: process.env.LD_LIBRARY_PATH },
     stdio: ['ignore', 'pipe', 'ignore'],
   })
   return new Promise((resolve, reject) => {
@@ -66,9 +67,7 @@ async function probeEntry(entry: MountEntry, timeout: number): Promise<MountStat
 export async function recoverDeadMount(mountpoint: string): Promise<boolean> {
   for (let recovered = false; ; recovered = true) {
     const entry = await locateMount(mountpoint).catch((cause) => {
-      throw new FuseError('FUSE_MOUNTPOINT', `cannot reach mount point ${mountpoint}: ${cause.message}`, {
-        cause,
-      })
+      throw mountpointError(mountpoint, cause)
     })
     if (!entry || !isFuse(entry)) return recovered
     const state = await probeEntry(entry, TIMEOUT)

@@ -1,0 +1,149 @@
+// Tests of mounts happen in a mount namespace of the test process's own: what they leave behind ends with the process,
+// however that ends, and the machine never sees it.
+import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import type { TestContext } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { checked, FuseError } from '../errors.js'
+import { constants, native, sys } from '../native.js'
+import type { ChildOptions } from './child.test.support.js'
+import {
+  abortConnection,
+  connectionOf,
+  type Device,
+  type DeviceOptions,
+  isFuse,
+  openDevice,
+  readMounts,
+} from './index.js'
+import { type Server, type ServerOptions, serve } from './server.test.support.js'
+import { cString, ownThread } from './system.js'
+
+/** Reason to skip; undefined for root, whose failures are errors. */
+export const notRoot = process.geteuid?.() === 0 ? false : 'only root can make a mount namespace'
+
+let isolated = false
+
+/**
+ * Moves the main thread, and the threads and processes that it starts from now on, to a new mount namespace. libuv's
+ * threads may be older: tests use no fs.promises.
+ */
+export function isolate(): void {
+  if (isolated || notRoot) return
+  const [CLONE_NEWNS, MS_REC, MS_PRIVATE] = [0x20000, 0x4000, 0x40000]
+  checked(native.syscall(sys.unshare, CLONE_NEWNS))
+  const root = cString('/')
+  checked(native.syscall(sys.mount, 0, native.address(root), 0, MS_REC | MS_PRIVATE, 0))
+  isolated = true
+}
+
+/** An empty directory for one test. Afterwards everything mounted below is aborted and detached, and it is removed. */
+export function temporaryDirectory(t: TestContext): string {
+  isolate()
+  const directory = mkdtempSync(join(tmpdir(), 'hawser-device-'))
+  t.after(async () => {
+    for (;;) {
+      const entry = readMounts().findLast(({ mountPoint }) => `${mountPoint}/`.startsWith(`${directory}/`))
+      if (!entry) break
+      if (isFuse(entry)) abortConnection(connectionOf(entry))
+      const path = cString(entry.mountPoint)
+      checked(await ownThread(path, sys.umount2, native.address(path), constants.MNT_DETACH))
+    }
+    rmSync(directory, { recursive: true })
+  })
+  return directory
+}
+
+export function mountPointIn(t: TestContext, name = 'mnt'): string {
+  const path = join(temporaryDirectory(t), name)
+  mkdirSync(path)
+  return path
+}
+
+/** Opens a device that is closed after the test. Nothing serves it. */
+export async function opened(t: TestContext, options: DeviceOptions): Promise<Device> {
+  const device = await openDevice(options)
+  t.after(() => device.close())
+  return device
+}
+
+/** Opens, serves and attaches. */
+export async function served(
+  t: TestContext,
+  options: DeviceOptions,
+  server?: ServerOptions,
+): Promise<{ device: Device; server: Server }> {
+  const device = await opened(t, options)
+  const running = serve(device.fd, server)
+  t.after(() => running.stop())
+  await running.ready
+  await device.attach()
+  return { device, server: running }
+}
+
+/** Runs a program to its end without waiting on the event loop. */
+export function run(program: string, ...args: string[]): Promise<{ status: number; output: string }> {
+  return new Promise((resolve) => {
+    execFile(
+      program,
+      args,
+      { cwd: '/', timeout: 60_000, env: { PATH: process.env.PATH, LC_ALL: 'C' } },
+      (error, out, err) =>
+        resolve({ status: error ? Number(error.code ?? -1) : 0, output: (out + err).trim() }),
+    )
+  })
+}
+
+export interface Child {
+  readonly process: ChildProcess
+  /** The next line it says. */
+  next(): Promise<{ how?: string; connection?: number; code?: string; message?: string }>
+  kill(): Promise<void>
+}
+
+export interface Start {
+  /** A command to run it with. */
+  prefix?: string[]
+  node?: string
+  program?: string
+  /** Become its descriptors 3, 4, … */
+  fds?: number[]
+}
+
+/** Starts child.test.support.ts; it is killed after the test. */
+export function startChild(t: TestContext, options: ChildOptions, start: Start = {}): Child {
+  const { prefix = [], node = process.execPath, fds = [] } = start
+  const program = start.program ?? fileURLToPath(new URL('./child.test.support.js', import.meta.url))
+  const [command, ...args] = [...prefix, node, program, JSON.stringify(options)]
+  return converse(t, spawn(command, args, { cwd: '/', stdio: ['pipe', 'pipe', 'inherit', ...fds] }))
+}
+
+export function converse(t: TestContext, child: ChildProcess): Child {
+  const gone = new Promise<void>((resolve) => child.once('close', () => resolve()))
+  const lines = createInterface({ input: child.stdout! })[Symbol.asyncIterator]()
+  const kill = async () => {
+    child.kill('SIGKILL')
+    await gone
+  }
+  t.after(kill)
+  return {
+    process: child,
+    kill,
+    async next() {
+      const { value, done } = await lines.next()
+      if (done) throw new Error('the child has ended')
+      return JSON.parse(value)
+    },
+  }
+}
+
+/** For assert.rejects and assert.throws: a FuseError of this code whose message is one line and matches. */
+export function fuseError(code: string, message: RegExp): (error: unknown) => boolean {
+  return (error) => {
+    if (!(error instanceof FuseError) || error.code !== code) return false
+    return message.test(error.message) && !error.message.includes('\n')
+  }
+}
