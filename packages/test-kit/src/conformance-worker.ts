@@ -13,6 +13,7 @@ import type { Path } from './posix.js'
 import * as posix from './posix.js'
 import { suite } from './suite/index.js'
 import { join, removeTree } from './tree.js'
+import { answerParent } from './watched-child.js'
 
 export interface WorkerStart {
   directory: string
@@ -128,13 +129,7 @@ async function finish(): Promise<void> {
 }
 
 methods.dieWithParent()
-process.on('disconnect', () => process.exit(0))
-process.on('message', async (message: { start?: WorkerStart; run?: string; finish?: true }) => {
-  try {
-    if (message.start) process.send?.({ result: await start(message.start) })
-    else if (message.run !== undefined) process.send?.({ result: await run(message.run) })
-    else process.send?.({ result: await finish() })
-  } catch (error) {
-    process.send?.({ error: error instanceof Error ? (error.stack ?? error.message) : String(error) })
-  }
+answerParent((message: { start?: WorkerStart; run?: string; finish?: true }) => {
+  if (message.start) return start(message.start)
+  return message.run !== undefined ? run(message.run) : finish()
 })

@@ -2,7 +2,8 @@
 import { randomBytes } from 'node:crypto'
 import { type Capability, type ConformanceCase, defaultUsers, type Users } from './case.js'
 import { suite } from './suite/index.js'
-import { SuiteRunner, TargetHangs } from './suite-runner.js'
+import { SuiteRunner } from './suite-runner.js'
+import { Hang } from './watched-child.js'
 
 export interface ConformanceOptions {
   /** The target. It must be served by another process than the suite's children, and stays as it was found. */
@@ -136,7 +137,7 @@ async function runCase(runner: SuiteRunner, name: string): Promise<{ notRun?: st
     await runner.run(name, one.timeout ?? 60)
     return {}
   } catch (error) {
-    if (error instanceof TargetHangs) return { error: `hung: ${error.message}` }
+    if (error instanceof Hang) return { error: `hung: ${error.message}` }
     return { error: error instanceof Error ? shorten(error.stack ?? error.message) : String(error) }
   }
 }

@@ -15,7 +15,7 @@ type Remote<T> = {
 }
 
 const script = fileURLToPath(new URL('./peer-main.js', import.meta.url))
-const callTimeout = 30_000
+const callTimeout = 20_000
 
 interface Pending {
   resolve(value: unknown): void
