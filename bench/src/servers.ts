@@ -110,6 +110,11 @@ export const servers: readonly ServerSpec[] = [
     ],
   },
   hawser('hawser', '**hawser**', ''),
+  {
+    // passthrough_ll says ENOSYS to extended attributes, and is asked no more.
+    ...hawser('hawser-noxattr', '**hawser, noxattr**', ',noxattr,noacl'),
+    profiles: plain,
+  },
 ]
 
 function libfuseMemory(id: string, label: string, flags: string[]): ServerSpec {
