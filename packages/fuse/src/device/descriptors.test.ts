@@ -7,7 +7,7 @@ import { cloneDevice, findMount, openDevice, receiveDevice, sendDevice } from '.
 import {
   fuseError,
   mountPointIn,
-  notRoot,
+  needsRoot,
   opened,
   run,
   served,
@@ -15,7 +15,6 @@ import {
 } from './isolation.test.support.js'
 import { serve } from './server.test.support.js'
 
-const skip = notRoot
 const close = (fd: number) => native.syscall(sys.close, fd)
 const openDescriptors = () => readdirSync('/proc/self/fd').length
 
@@ -25,7 +24,7 @@ function sockets(t: TestContext): [number, number] {
   return pair
 }
 
-test('/dev/fd/N: a child serves what its parent mounted, and does not unmount it', { skip }, async (t) => {
+test('/dev/fd/N: a child serves what its parent mounted, and does not unmount it', needsRoot, async (t) => {
   const path = mountPointIn(t)
   const device = await opened(t, { mountpoint: path, how: 'mount' })
   const child = startChild(t, { mountpoint: '/dev/fd/3' }, { fds: [device.fd] })
@@ -39,7 +38,7 @@ test('/dev/fd/N: a child serves what its parent mounted, and does not unmount it
   assert.match((await run('stat', path)).output, /not connected/)
 })
 
-test('a given descriptor becomes non-blocking and close-on-exec', { skip }, async (t) => {
+test('a given descriptor becomes non-blocking and close-on-exec', needsRoot, async (t) => {
   const fd = openSync('/dev/fuse', 'r+')
   t.after(() => close(fd))
   native.syscall(sys.fcntl, fd, constants.F_SETFD, 0)
@@ -50,7 +49,7 @@ test('a given descriptor becomes non-blocking and close-on-exec', { skip }, asyn
   assert.equal(native.syscall(sys.fcntl, fd, constants.F_GETFD, 0), constants.FD_CLOEXEC)
 })
 
-test('given descriptors that cannot be served', { skip }, async () => {
+test('given descriptors that cannot be served', needsRoot, async () => {
   await assert.rejects(
     openDevice({ mountpoint: '/dev/fd/0' }),
     fuseError('FUSE_DEVICE', /0 is not \/dev\/fuse/),
@@ -61,7 +60,7 @@ test('given descriptors that cannot be served', { skip }, async () => {
   await assert.rejects(openDevice({ mountpoint }), fuseError('FUSE_DEVICE', /is not (open|\/dev\/fuse)/))
 })
 
-test('one descriptor over a socket, waited for', { skip }, async (t) => {
+test('one descriptor over a socket, waited for', needsRoot, async (t) => {
   const path = mountPointIn(t)
   const [ours, theirs] = sockets(t)
   const receiving = receiveDevice(theirs)
@@ -76,7 +75,7 @@ test('one descriptor over a socket, waited for', { skip }, async (t) => {
   assert.equal((await run('stat', '-c', '%i', path)).output, '1')
 })
 
-test('waiting for a descriptor can be given up', { skip }, async (t) => {
+test('waiting for a descriptor can be given up', needsRoot, async (t) => {
   const [, theirs] = sockets(t)
   const controller = new AbortController()
   const receiving = receiveDevice(theirs, controller.signal)
@@ -85,7 +84,7 @@ test('waiting for a descriptor can be given up', { skip }, async (t) => {
   await assert.rejects(receiveDevice(theirs, controller.signal), { name: 'AbortError' })
 })
 
-test('several descriptors over a socket: clones of one mount', { skip }, async (t) => {
+test('several descriptors over a socket: clones of one mount', needsRoot, async (t) => {
   const path = mountPointIn(t)
   const [ours, theirs] = sockets(t)
   const { device, server } = await served(t, { mountpoint: path })
@@ -109,7 +108,7 @@ test('several descriptors over a socket: clones of one mount', { skip }, async (
   assert.equal(await clone.ended, errno.ENODEV)
 })
 
-test('what is no device is refused, and everything that came is closed', { skip }, async (t) => {
+test('what is no device is refused, and everything that came is closed', needsRoot, async (t) => {
   const [ours, theirs] = sockets(t)
   const fuse = openSync('/dev/fuse', 'r+')
   const other = openSync('/dev/zero', 'r+')
@@ -127,7 +126,7 @@ test('what is no device is refused, and everything that came is closed', { skip 
   assert.throws(() => sendDevice(right, [0]), fuseError('FUSE_DEVICE', /EBADF/))
 })
 
-test('an unmounted descriptor has no clones', { skip }, (t) => {
+test('an unmounted descriptor has no clones', needsRoot, (t) => {
   const fd = openSync('/dev/fuse', 'r+')
   t.after(() => close(fd))
   const before = openDescriptors()
@@ -135,7 +134,7 @@ test('an unmounted descriptor has no clones', { skip }, (t) => {
   assert.equal(openDescriptors(), before)
 })
 
-test('mounts leave no descriptor behind', { skip }, async (t) => {
+test('mounts leave no descriptor behind', needsRoot, async (t) => {
   const path = mountPointIn(t)
   // The first mount starts what stays, such as the offload's.
   for (const how of ['fsopen', 'mount', 'fsopen', 'mount'] as const) {

@@ -1,17 +1,22 @@
 import assert from 'node:assert/strict'
-import { chmodSync, chownSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { chmodSync, chownSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { checked } from '../errors.js'
-import { constants, errno, native, sys } from '../native.js'
+import { constants, errno } from '../native.js'
 import { findMount, type MountEntry, probeMount, unmountAt } from './index.js'
-import { type Child, notRoot, run, startChild, temporaryDirectory } from './isolation.test.support.js'
-import { cString, ownThread } from './system.js'
+import {
+  type Child,
+  hold,
+  needsRoot,
+  run,
+  startChild,
+  temporaryDirectory,
+  watchRequests,
+} from './isolation.test.support.js'
 
 // A user who is not root, in this process's own mount namespace: with a /dev/fuse, an /etc/fuse.conf and an
 // entry in /etc/passwd (where fusermount3 looks the user up) that the machine does not see.
-const skip = notRoot
 const USER = 64001
 const asUser = ['setpriv', '--reuid', `${USER}`, '--regid', `${USER}`, '--clear-groups', '--inh-caps=-all']
 
@@ -67,7 +72,7 @@ async function command(child: Child, mode: string): ReturnType<Child['next']> {
   return child.next()
 }
 
-test('a user mounts by fusermount3 and unmounts cleanly', { skip }, async (t) => {
+test('a user mounts by fusermount3 and unmounts cleanly', needsRoot, async (t) => {
   const { start, mountpoint } = await world(t)
   const fsname = 'host:/a,b\\c d\\,e#f'
   const more = { maxRead: 65536, defaultPermissions: true, readOnly: true, mountFlags: { noexec: true } }
@@ -89,14 +94,11 @@ test('a user mounts by fusermount3 and unmounts cleanly', { skip }, async (t) =>
   assert.equal(findMount(mountpoint), undefined)
 })
 
-test('a user is refused a clean unmount while in use, and may detach', { skip }, async (t) => {
+test('a user is refused a clean unmount while in use, and may detach', needsRoot, async (t) => {
   const { start, mountpoint } = await world(t)
   const child = start({})
   await child.next()
-  const name = cString(mountpoint)
-  const flags = constants.O_PATH | constants.O_CLOEXEC
-  const held = checked(await ownThread(name, sys.openat, constants.AT_FDCWD, native.address(name), flags, 0))
-  t.after(() => ownThread(undefined, sys.close, held))
+  await hold(t, mountpoint)
   const { code, message } = await command(child, 'clean')
   assert.equal(code, 'FUSE_UNMOUNT')
   assert.match(message as string, /is in use/)
@@ -105,27 +107,19 @@ test('a user is refused a clean unmount while in use, and may detach', { skip },
   assert.equal(findMount(mountpoint), undefined)
 })
 
-test('a user aborts a mount of theirs that hangs', { skip }, async (t) => {
+test('a user aborts a mount of theirs that hangs', needsRoot, async (t) => {
   const { start, mountpoint } = await world(t)
-  const control = '/sys/fs/fuse/connections'
-  if (!findMount(control)) {
-    assert.equal((await run('mount', '-t', 'fusectl', 'fusectl', control)).status, 0)
-    t.after(() => run('umount', control))
-  }
+  const waiting = await watchRequests(t)
   const child = start({ hang: true })
   const { connection } = await child.next()
-  const name = cString(mountpoint)
-  const flags = constants.O_PATH | constants.O_CLOEXEC
-  const held = checked(await ownThread(name, sys.openat, constants.AT_FDCWD, native.address(name), flags, 0))
-  t.after(() => ownThread(undefined, sys.close, held))
-  const waiting = () => readFileSync(`${control}/${connection}/waiting`, 'latin1').trim()
-  assert.equal(waiting(), '1', 'INIT')
+  await hold(t, mountpoint)
+  assert.equal(waiting(connection as number), 1, 'INIT')
   assert.deepEqual(await command(child, 'force'), {})
   assert.equal(findMount(mountpoint), undefined)
-  assert.equal(waiting(), '0')
+  assert.equal(waiting(connection as number), 0)
 })
 
-test('allow_other is for root to permit', { skip }, async (t) => {
+test('allow_other is for root to permit', needsRoot, async (t) => {
   const { start, mountpoint, directory } = await world(t)
   const refused = await start({ allowOther: true }).next()
   assert.equal(refused.code, 'FUSE_OPTION')
@@ -136,7 +130,7 @@ test('allow_other is for root to permit', { skip }, async (t) => {
   assert.equal((await stat(mountpoint)).output, '1')
 })
 
-test('a device that the user may not open', { skip }, async (t) => {
+test('a device that the user may not open', needsRoot, async (t) => {
   const { start, directory } = await world(t)
   chmodSync(join(directory, 'device'), 0o600)
   const closed = await start({}).next()
@@ -144,7 +138,7 @@ test('a device that the user may not open', { skip }, async (t) => {
   assert.match(closed.message as string, /^\/dev\/fuse may not be opened by user 64001.*$/)
 })
 
-test('no fusermount3', { skip }, async (t) => {
+test('no fusermount3', needsRoot, async (t) => {
   const { start } = await world(t)
   const path = (await run('sh', '-c', 'command -v fusermount3')).output
   assert.equal((await run('mount', '--bind', '/dev/null', path)).status, 0)
@@ -154,7 +148,7 @@ test('no fusermount3', { skip }, async (t) => {
   assert.match(message as string, /^a user mounts with fusermount3, which is not installed.*$/)
 })
 
-test('mount points and flags that a user may not use', { skip }, async (t) => {
+test('mount points and flags that a user may not use', needsRoot, async (t) => {
   const { start, directory } = await world(t)
   const foreign = join(directory, 'foreign')
   mkdirSync(foreign)
@@ -174,7 +168,7 @@ test('mount points and flags that a user may not use', { skip }, async (t) => {
   }
 })
 
-test("a user's file as a mount point", { skip }, async (t) => {
+test("a user's file as a mount point", needsRoot, async (t) => {
   const { start, directory } = await world(t)
   const mountpoint = join(directory, 'file')
   writeFileSync(mountpoint, 'beneath')
@@ -186,7 +180,7 @@ test("a user's file as a mount point", { skip }, async (t) => {
   assert.deepEqual(await command(child, 'clean'), {})
 })
 
-test("a user's dead mount: root sees it, its user mounts again", { skip }, async (t) => {
+test("a user's dead mount: root sees it, its user mounts again", needsRoot, async (t) => {
   const { start, mountpoint } = await world(t)
   const first = start({})
   await first.next()
@@ -202,7 +196,7 @@ test("a user's dead mount: root sees it, its user mounts again", { skip }, async
 
 for (const deny of [undefined, { call: 'fsopen', errno: errno.ENOSYS }] as const) {
   const how = deny ? 'mount' : 'fsopen'
-  test(`root of a user namespace mounts by ${how}`, { skip }, async (t) => {
+  test(`root of a user namespace mounts by ${how}`, needsRoot, async (t) => {
     const { mountpoint } = await world(t)
     const prefix = ['unshare', '--user', '--map-root-user', '--mount']
     const child = startChild(t, { mountpoint, deny }, { prefix })
@@ -211,3 +205,16 @@ for (const deny of [undefined, { call: 'fsopen', errno: errno.ENOSYS }] as const
     assert.deepEqual(await command(child, 'clean'), {})
   })
 }
+
+test('root of a user namespace, who has no fusectl, aborts all the same', needsRoot, async (t) => {
+  const { mountpoint } = await world(t)
+  const prefix = ['unshare', '--user', '--map-root-user', '--mount']
+  const child = startChild(t, { mountpoint, how: 'mount', hang: true }, { prefix })
+  const { connection } = await child.next()
+  // It does not see what is mounted from here on.
+  const waiting = await watchRequests(t)
+  await hold(t, `/proc/${child.process.pid}/root${mountpoint}`)
+  assert.equal(waiting(connection as number), 1, 'INIT')
+  assert.deepEqual(await command(child, 'force'), {})
+  assert.equal(waiting(connection as number), 0)
+})

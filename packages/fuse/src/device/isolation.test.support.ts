@@ -1,7 +1,8 @@
 // Tests of mounts happen in a mount namespace of the test process's own: what they leave behind ends with the process,
 // however that ends, and the machine never sees it.
+import assert from 'node:assert/strict'
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -22,8 +23,11 @@ import {
 import { type Server, type ServerOptions, serve } from './server.test.support.js'
 import { cString, ownThread } from './system.js'
 
-/** Reason to skip; undefined for root, whose failures are errors. */
-export const notRoot = process.geteuid?.() === 0 ? false : 'only root can make a mount namespace'
+/** Options of a test: skipped for other users than root, whose failures are errors. What hangs fails, and is cleaned up. */
+export const needsRoot = {
+  skip: process.geteuid?.() === 0 ? false : 'only root can make a mount namespace',
+  timeout: 60_000,
+}
 
 let isolated = false
 
@@ -32,7 +36,7 @@ let isolated = false
  * threads may be older: tests use no fs.promises.
  */
 export function isolate(): void {
-  if (isolated || notRoot) return
+  if (isolated || needsRoot.skip) return
   const [CLONE_NEWNS, MS_REC, MS_PRIVATE] = [0x20000, 0x4000, 0x40000]
   checked(native.syscall(sys.unshare, CLONE_NEWNS))
   const root = cString('/')
@@ -82,6 +86,34 @@ export async function served(
   await running.ready
   await device.attach()
   return { device, server: running }
+}
+
+export interface Held {
+  readonly fd: number
+  release(): Promise<void>
+}
+
+/** Opens the root of a mount without asking its server, which keeps the mount busy. Released after the test. */
+export async function hold(t: TestContext, path: string): Promise<Held> {
+  const name = cString(path)
+  const flags = constants.O_PATH | constants.O_CLOEXEC
+  const address = native.address(name)
+  const fd = checked(await ownThread(name, sys.openat, constants.AT_FDCWD, address, flags, 0))
+  let held = true
+  const release = async () => {
+    if (held) await ownThread(undefined, sys.close, fd)
+    held = false
+  }
+  t.after(release)
+  return { fd, release }
+}
+
+/** Mounts fusectl, after the test no more, and tells how many requests of a connection wait. */
+export async function watchRequests(t: TestContext): Promise<(connection: number) => number> {
+  const directory = '/sys/fs/fuse/connections'
+  assert.equal((await run('mount', '-t', 'fusectl', 'fusectl', directory)).status, 0)
+  t.after(() => run('umount', directory))
+  return (connection) => Number(readFileSync(`${directory}/${connection}/waiting`, 'latin1'))
 }
 
 /** Runs a program to its end without waiting on the event loop. */

@@ -8,7 +8,7 @@ import { findMount, type MountEntry, openDevice, probeMount } from './index.js'
 import {
   fuseError,
   mountPointIn,
-  notRoot,
+  needsRoot,
   opened,
   run,
   served,
@@ -17,9 +17,7 @@ import {
 } from './isolation.test.support.js'
 import { serve } from './server.test.support.js'
 
-const skip = notRoot
-
-test('root mounts detached: the mount point is untouched until the root answers', { skip }, async (t) => {
+test('root mounts detached: the mount point is untouched until the root answers', needsRoot, async (t) => {
   const path = mountPointIn(t)
   writeFileSync(join(path, 'beneath'), '')
   const device = await opened(t, { mountpoint: path, subtype: 'tested' })
@@ -50,7 +48,7 @@ test('root mounts detached: the mount point is untouched until the root answers'
   await device.unmount('clean')
 })
 
-test('a root that does not answer is never attached', { skip }, async (t) => {
+test('a root that does not answer is never attached', needsRoot, async (t) => {
   const path = mountPointIn(t)
   const device = await opened(t, { mountpoint: path })
   const server = serve(device.fd, { getattrError: errno.EIO })
@@ -62,7 +60,7 @@ test('a root that does not answer is never attached', { skip }, async (t) => {
   await device.unmount('clean')
 })
 
-test('a detached mount ends with its device, attached or not, asked or not', { skip }, async (t) => {
+test('a detached mount ends with its device, attached or not, asked or not', needsRoot, async (t) => {
   const path = mountPointIn(t)
   const device = await opened(t, { mountpoint: path })
   const server = serve(device.fd)
@@ -78,7 +76,7 @@ test('a detached mount ends with its device, attached or not, asked or not', { s
 
 const ways = ['fsopen', 'mount'] as const
 for (const how of ways) {
-  test(`${how}: options reach the kernel`, { skip }, async (t) => {
+  test(`${how}: options reach the kernel`, needsRoot, async (t) => {
     const mountpoint = mountPointIn(t, 'a b,c\\d')
     const fsname = 'host:/a,b\\c d#e\nf=ü'
     const all = { allowOther: true, defaultPermissions: true, maxRead: 65536, readOnly: true }
@@ -105,7 +103,7 @@ for (const how of ways) {
     await second.device.unmount('clean')
   })
 
-  test(`${how}: the root may be a file`, { skip }, async (t) => {
+  test(`${how}: the root may be a file`, needsRoot, async (t) => {
     const directory = temporaryDirectory(t)
     const path = join(directory, 'file')
     writeFileSync(path, 'beneath')
@@ -122,7 +120,7 @@ for (const deny of [
   { call: 'fsopen', errno: errno.EPERM },
   { call: 'fsmount', errno: errno.EPERM },
 ] as const) {
-  test(`mount(2) where ${deny.call} fails with errno ${deny.errno}`, { skip }, async (t) => {
+  test(`mount(2) where ${deny.call} fails with errno ${deny.errno}`, needsRoot, async (t) => {
     const mountpoint = mountPointIn(t)
     const child = startChild(t, { mountpoint, deny })
     const { how, connection } = await child.next()
@@ -135,14 +133,14 @@ for (const deny of [
   })
 }
 
-test('a source too long for fsconfig is mounted by mount(2)', { skip }, async (t) => {
+test('a source too long for fsconfig is mounted by mount(2)', needsRoot, async (t) => {
   const mountpoint = mountPointIn(t)
   const { device } = await served(t, { mountpoint, fsname: 'x'.repeat(256) })
   assert.equal(device.how, 'mount')
   assert.equal(findMount(mountpoint)?.source.length, 256)
 })
 
-test('a mount point by a symbolic link or from the working directory', { skip }, async (t) => {
+test('a mount point by a symbolic link or from the working directory', needsRoot, async (t) => {
   const path = mountPointIn(t)
   const link = `${path}-link`
   symlinkSync(path, link)
@@ -152,7 +150,7 @@ test('a mount point by a symbolic link or from the working directory', { skip },
   assert.equal(await probeMount(path), 'alive')
 })
 
-test('mount points that cannot be used, in one line', { skip }, async (t) => {
+test('mount points that cannot be used, in one line', needsRoot, async (t) => {
   const directory = temporaryDirectory(t)
   const file = join(directory, 'file')
   writeFileSync(file, '')
@@ -168,7 +166,7 @@ test('mount points that cannot be used, in one line', { skip }, async (t) => {
   await reject('', /must be a path/)
 })
 
-test('options that cannot be used', { skip }, async () => {
+test('options that cannot be used', needsRoot, async () => {
   const reject = (options: object, message: RegExp) =>
     assert.rejects(openDevice({ mountpoint: '/', ...options }), fuseError('FUSE_OPTION', message))
   await reject({ fsname: 'a\0b' }, /fsname/)
@@ -181,7 +179,7 @@ test('options that cannot be used', { skip }, async () => {
   await reject({ mountFlags: { suid: true, nosuid: true } }, /suid and nosuid/)
 })
 
-test('two mounts at once have nothing in common', { skip }, async (t) => {
+test('two mounts at once have nothing in common', needsRoot, async (t) => {
   const directory = temporaryDirectory(t)
   const [a, b] = ['a', 'b'].map((name) => join(directory, name))
   for (const path of [a, b]) mkdirSync(path)

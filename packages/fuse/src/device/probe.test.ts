@@ -15,7 +15,7 @@ import {
 import {
   fuseError,
   mountPointIn,
-  notRoot,
+  needsRoot,
   opened,
   run,
   served,
@@ -24,11 +24,10 @@ import {
 import { serve } from './server.test.support.js'
 import { cString, ownThread } from './system.js'
 
-const skip = notRoot
 /** Milliseconds to wait for what never answers. */
 const SHORT = 200
 
-test('alive, hung and dead; not mounted', { skip }, async (t) => {
+test('alive, hung and dead; not mounted', needsRoot, async (t) => {
   const path = mountPointIn(t)
   assert.equal(await probeMount(path), 'not-mounted')
   assert.equal(await probeMount(`${path}/none`), 'not-mounted')
@@ -42,7 +41,7 @@ test('alive, hung and dead; not mounted', { skip }, async (t) => {
   assert.equal(await probeMount(path), 'not-mounted')
 })
 
-test('a mount that never answered INIT hangs, and is dead when aborted', { skip }, async (t) => {
+test('a mount that never answered INIT hangs, and is dead when aborted', needsRoot, async (t) => {
   const path = mountPointIn(t)
   const device = await opened(t, { mountpoint: path, how: 'mount' })
   assert.equal(await probeMount(path, SHORT), 'hung')
@@ -50,7 +49,7 @@ test('a mount that never answered INIT hangs, and is dead when aborted', { skip 
   assert.equal(await probeMount(path), 'dead')
 })
 
-test('attributes that the kernel keeps are no sign of life', { skip }, async (t) => {
+test('attributes that the kernel keeps are no sign of life', needsRoot, async (t) => {
   const path = mountPointIn(t)
   const { device, server } = await served(t, { mountpoint: path }, { attrTimeout: 1e6 })
   assert.equal((await run('stat', '-c', '%i', path)).status, 0)
@@ -61,7 +60,7 @@ test('attributes that the kernel keeps are no sign of life', { skip }, async (t)
   assert.equal(await probeMount(path), 'dead')
 })
 
-test("a user's private mount, which even root may not enter", { skip }, async (t) => {
+test("a user's private mount, which even root may not enter", needsRoot, async (t) => {
   const path = mountPointIn(t)
   const fd = openFuse()
   const texts = ['fuse', path, `fd=${fd},rootmode=40000,user_id=64001,group_id=64002`].map(cString)
@@ -77,7 +76,7 @@ test("a user's private mount, which even root may not enter", { skip }, async (t
   assert.equal(await probeMount(path), 'dead')
 })
 
-test('the loop runs while a probe waits', { skip }, async (t) => {
+test('the loop runs while a probe waits', needsRoot, async (t) => {
   const path = mountPointIn(t)
   await opened(t, { mountpoint: path, how: 'mount' })
   let turns = 0
@@ -87,7 +86,7 @@ test('the loop runs while a probe waits', { skip }, async (t) => {
   assert.ok(turns > 1)
 })
 
-test('dead mounts are recovered, however many lie there', { skip }, async (t) => {
+test('dead mounts are recovered, however many lie there', needsRoot, async (t) => {
   const path = mountPointIn(t)
   assert.equal(await recoverDeadMount(path), false)
   const below = await served(t, { mountpoint: path })
@@ -99,7 +98,7 @@ test('dead mounts are recovered, however many lie there', { skip }, async (t) =>
   assert.equal(findMount(path), undefined)
 })
 
-test('after kill -9 of a server the same mount point serves again', { skip }, async (t) => {
+test('after kill -9 of a server the same mount point serves again', needsRoot, async (t) => {
   const mountpoint = mountPointIn(t)
   for (const how of ['fsopen', 'mount'] as const) {
     const child = startChild(t, { mountpoint, how })
@@ -113,7 +112,7 @@ test('after kill -9 of a server the same mount point serves again', { skip }, as
   }
 })
 
-test('a living mount is never mounted over, nor a hung one', { skip }, async (t) => {
+test('a living mount is never mounted over, nor a hung one', needsRoot, async (t) => {
   const mountpoint = mountPointIn(t)
   const { device, server } = await served(t, { mountpoint, subtype: 'first' })
   const already = fuseError('FUSE_MOUNTPOINT', /is already mounted \(fuse\.first\)$/)
@@ -125,7 +124,7 @@ test('a living mount is never mounted over, nor a hung one', { skip }, async (t)
   assert.equal(connectionOf(findMount(mountpoint)!), device.connection())
 })
 
-test('another kind of mount at the mount point is no obstacle', { skip }, async (t) => {
+test('another kind of mount at the mount point is no obstacle', needsRoot, async (t) => {
   const mountpoint = mountPointIn(t)
   assert.equal((await run('mount', '-t', 'tmpfs', 'hawser-test', mountpoint)).status, 0)
   const { device } = await served(t, { mountpoint })

@@ -2,56 +2,47 @@ import assert from 'node:assert/strict'
 import { existsSync, mkdirSync, renameSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { test } from 'node:test'
-import { checked } from '../errors.js'
-import { constants, errno, native, sys } from '../native.js'
+import { constants, errno } from '../native.js'
 import { Opcode } from '../protocol/index.js'
 import { statFromServer } from './identity.js'
 import { abortConnection, findMount, readMounts, unmountAt } from './index.js'
 import {
   fuseError,
+  hold,
   mountPointIn,
-  notRoot,
+  needsRoot,
   opened,
   run,
   served,
   startChild,
 } from './isolation.test.support.js'
 import { serve } from './server.test.support.js'
-import { cString, ownThread } from './system.js'
-
-const skip = notRoot
-
-/** Holds a mount busy: a descriptor of its root, opened without asking the server. */
-async function hold(path: string): Promise<number> {
-  const name = cString(path)
-  const flags = constants.O_PATH | constants.O_CLOEXEC
-  return checked(await ownThread(name, sys.openat, constants.AT_FDCWD, native.address(name), flags, 0))
-}
-const release = (fd: number) => ownThread(undefined, sys.close, fd)
 
 async function tmpfs(path: string): Promise<void> {
   assert.equal((await run('mount', '-t', 'tmpfs', 'hawser-test', path)).status, 0)
 }
 
-test('clean is refused while in use; lazy detaches; the connection ends with its last user', {
-  skip,
-}, async (t) => {
-  const path = mountPointIn(t)
-  const { device, server } = await served(t, { mountpoint: path })
-  const fd = await hold(path)
-  const refused = fuseError('FUSE_UNMOUNT', /is in use/)
-  await assert.rejects(device.unmount('clean'), refused)
-  await assert.rejects(unmountAt(path, 'clean'), refused)
-  assert.ok(findMount(path))
-  await device.unmount('lazy')
-  assert.equal(findMount(path), undefined)
-  assert.equal(await statFromServer(fd), constants.S_IFDIR, 'it still serves')
-  await release(fd)
-  assert.equal(await server.ended, errno.ENODEV)
-})
+test(
+  'clean is refused while in use; lazy detaches; the connection ends with its last user',
+  needsRoot,
+  async (t) => {
+    const path = mountPointIn(t)
+    const { device, server } = await served(t, { mountpoint: path })
+    const held = await hold(t, path)
+    const refused = fuseError('FUSE_UNMOUNT', /is in use/)
+    await assert.rejects(device.unmount('clean'), refused)
+    await assert.rejects(unmountAt(path, 'clean'), refused)
+    assert.ok(findMount(path))
+    await device.unmount('lazy')
+    assert.equal(findMount(path), undefined)
+    assert.equal(await statFromServer(held.fd), constants.S_IFDIR, 'it still serves')
+    await held.release()
+    assert.equal(await server.ended, errno.ENODEV)
+  },
+)
 
 for (const mode of ['clean', 'lazy', 'force'] as const) {
-  test(`unmountAt ${mode}: a mount that is served`, { skip }, async (t) => {
+  test(`unmountAt ${mode}: a mount that is served`, needsRoot, async (t) => {
     const path = mountPointIn(t)
     const { server, device } = await served(t, { mountpoint: path })
     await unmountAt(path, mode)
@@ -60,7 +51,7 @@ for (const mode of ['clean', 'lazy', 'force'] as const) {
     await device.unmount(mode)
   })
 
-  test(`unmountAt ${mode}: a mount whose server is gone`, { skip }, async (t) => {
+  test(`unmountAt ${mode}: a mount whose server is gone`, needsRoot, async (t) => {
     const path = mountPointIn(t)
     const { device, server } = await served(t, { mountpoint: path })
     server.stop()
@@ -70,7 +61,7 @@ for (const mode of ['clean', 'lazy', 'force'] as const) {
     assert.equal(findMount(path), undefined)
   })
 
-  test(`unmountAt ${mode}: a mount that never answered INIT`, { skip }, async (t) => {
+  test(`unmountAt ${mode}: a mount that never answered INIT`, needsRoot, async (t) => {
     const path = mountPointIn(t)
     await opened(t, { mountpoint: path, how: 'mount' })
     await unmountAt(path, mode)
@@ -78,13 +69,12 @@ for (const mode of ['clean', 'lazy', 'force'] as const) {
   })
 }
 
-test('force frees those who wait for a server that hangs', { skip }, async (t) => {
+test('force frees those who wait for a server that hangs', needsRoot, async (t) => {
   const path = mountPointIn(t)
   const device = await opened(t, { mountpoint: path, how: 'mount' })
   const server = serve(device.fd, { ignore: Opcode.GETATTR })
   t.after(() => server.stop())
-  const fd = await hold(path)
-  t.after(() => release(fd))
+  const { fd } = await hold(t, path)
   const waiting = assert.rejects(statFromServer(fd), { code: 'ECONNABORTED' })
   await server.ignored
   await device.unmount('force')
@@ -92,7 +82,7 @@ test('force frees those who wait for a server that hangs', { skip }, async (t) =
   assert.equal(findMount(path), undefined)
 })
 
-test('force frees the self-test of a server that hangs', { skip }, async (t) => {
+test('force frees the self-test of a server that hangs', needsRoot, async (t) => {
   const path = mountPointIn(t)
   const device = await opened(t, { mountpoint: path })
   const attaching = assert.rejects(device.attach(), fuseError('FUSE_MOUNT', /does not answer/))
@@ -101,46 +91,47 @@ test('force frees the self-test of a server that hangs', { skip }, async (t) => 
   assert.equal(findMount(path), undefined)
 })
 
-test('force on a hung mount of another process', { skip }, async (t) => {
+test('force on a hung mount of another process', needsRoot, async (t) => {
   const path = mountPointIn(t)
   const child = startChild(t, { mountpoint: path, how: 'mount', hang: true })
   assert.equal((await child.next()).how, 'mount')
-  const fd = await hold(path)
-  t.after(() => release(fd))
+  const { fd } = await hold(t, path)
   const waiting = assert.rejects(statFromServer(fd), { code: /^(ENOTCONN|ECONNABORTED)$/ })
   await unmountAt(path, 'force')
   await waiting
   assert.equal(findMount(path), undefined)
 })
 
-test('aborting works without a mounted fusectl, leaves none behind, and once is enough', {
-  skip,
-}, async (t) => {
-  const path = mountPointIn(t)
-  const control = '/sys/fs/fuse/connections'
-  const withoutControl = async () => {
-    while (findMount(control)) assert.equal((await run('umount', control)).status, 0)
-  }
-  await withoutControl()
-  const first = await served(t, { mountpoint: path })
-  const number = first.device.connection() as number
-  abortConnection(number)
-  assert.equal(await first.server.ended, errno.ECONNABORTED)
-  assert.ok(!readMounts().some(({ type }) => type === 'fusectl'))
-  await first.device.unmount('clean')
-  abortConnection(number)
+test(
+  'aborting works without a mounted fusectl, leaves none behind, and once is enough',
+  needsRoot,
+  async (t) => {
+    const path = mountPointIn(t)
+    const control = '/sys/fs/fuse/connections'
+    const withoutControl = async () => {
+      while (findMount(control)) assert.equal((await run('umount', control)).status, 0)
+    }
+    await withoutControl()
+    const first = await served(t, { mountpoint: path })
+    const number = first.device.connection() as number
+    abortConnection(number)
+    assert.equal(await first.server.ended, errno.ECONNABORTED)
+    assert.ok(!readMounts().some(({ type }) => type === 'fusectl'))
+    await first.device.unmount('clean')
+    abortConnection(number)
 
-  assert.equal((await run('mount', '-t', 'fusectl', 'fusectl', control)).status, 0)
-  const second = await served(t, { mountpoint: path })
-  assert.ok(existsSync(join(control, String(second.device.connection()))))
-  abortConnection(second.device.connection() as number)
-  assert.equal(await second.server.ended, errno.ECONNABORTED)
-  await second.device.unmount('lazy')
-  abortConnection(second.device.connection() as number)
-  assert.throws(() => abortConnection(-1), fuseError('FUSE_UNMOUNT', /no connection number/))
-})
+    assert.equal((await run('mount', '-t', 'fusectl', 'fusectl', control)).status, 0)
+    const second = await served(t, { mountpoint: path })
+    assert.ok(existsSync(join(control, String(second.device.connection()))))
+    abortConnection(second.device.connection() as number)
+    assert.equal(await second.server.ended, errno.ECONNABORTED)
+    await second.device.unmount('lazy')
+    abortConnection(second.device.connection() as number)
+    assert.throws(() => abortConnection(-1), fuseError('FUSE_UNMOUNT', /no connection number/))
+  },
+)
 
-test('what is not ours to unmount', { skip }, async (t) => {
+test('what is not ours to unmount', needsRoot, async (t) => {
   const path = mountPointIn(t)
   await assert.rejects(unmountAt(path, 'lazy'), fuseError('FUSE_UNMOUNT', /is not mounted$/))
   await assert.rejects(unmountAt(join(path, 'none'), 'lazy'), fuseError('FUSE_UNMOUNT', /is not mounted$/))
@@ -149,7 +140,7 @@ test('what is not ours to unmount', { skip }, async (t) => {
   assert.ok(findMount(path))
 })
 
-test('a device unmounts its own mount only: not one over it', { skip }, async (t) => {
+test('a device unmounts its own mount only: not one over it', needsRoot, async (t) => {
   const path = mountPointIn(t)
   const { device } = await served(t, { mountpoint: path })
   await tmpfs(path)
@@ -160,7 +151,7 @@ test('a device unmounts its own mount only: not one over it', { skip }, async (t
   assert.equal(findMount(path), undefined)
 })
 
-test('a device unmounts its own mount only: not the one that came after', { skip }, async (t) => {
+test('a device unmounts its own mount only: not the one that came after', needsRoot, async (t) => {
   const path = mountPointIn(t)
   const first = await served(t, { mountpoint: path })
   await unmountAt(path, 'clean')
@@ -170,7 +161,7 @@ test('a device unmounts its own mount only: not the one that came after', { skip
   assert.equal((await run('stat', '-c', '%i', path)).output, '1')
 })
 
-test('a device finds its mount where its parent has been renamed to', { skip }, async (t) => {
+test('a device finds its mount where its parent has been renamed to', needsRoot, async (t) => {
   const path = join(mountPointIn(t), 'inner')
   mkdirSync(path)
   const { device } = await served(t, { mountpoint: path })
