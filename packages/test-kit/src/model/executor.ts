@@ -17,6 +17,9 @@ const ownClock = 1_500_000_000_000_000_000n
 
 const time = (value: bigint) => (value > ownClock ? 'recent' : String(value))
 
+// The kernel itself moves the bytes of a fifo: the filesystem does not learn of it.
+const comparableTime = (mode: number, mtime: bigint) => ((mode & c.S_IFMT) === c.S_IFIFO ? '-' : time(mtime))
+
 /** What must be equal in both trees. Inode and device numbers, ctime, atime and blocks are not among it. */
 export function comparable(status: FileStatus | number): unknown {
   if (typeof status === 'number') return outcome(status)
@@ -28,8 +31,7 @@ export function comparable(status: FileStatus | number): unknown {
     uid,
     gid,
     size: kind === c.S_IFDIR ? '-' : size,
-    // The kernel itself moves the bytes of a fifo: the filesystem does not learn of it.
-    mtime: kind === c.S_IFIFO ? '-' : time(mtime),
+    mtime: comparableTime(mode, mtime),
   }
 }
 
@@ -74,10 +76,7 @@ export class Executor {
           ? count(posix.lseek(this.#fd(o.slot), o.offset, c[`SEEK_${o.whence}`]))
           : 'no file'
       case 'seekData':
-        if (!this.#isFile(o.slot)) return 'no file'
-        // What is not yet written out has no place to be found at.
-        posix.fsync(this.#fd(o.slot))
-        return count(posix.lseek(this.#fd(o.slot), o.offset, c[`SEEK_${o.whence}`]))
+        return this.#seekData(o.slot, o.offset, o.whence)
       case 'ftruncate':
         return outcome(posix.ftruncate(this.#fd(o.slot), o.size))
       case 'truncate':
@@ -205,6 +204,28 @@ export class Executor {
     return result
   }
 
+  // How finely a filesystem tells holes is its own affair, and depends on how the bytes arrived: what counts is that no data
+  // is in what it says is a hole, and that the end is one.
+  #seekData(slot: number, offset: number, whence: 'DATA' | 'HOLE'): string {
+    if (!this.#isFile(slot)) return 'no file'
+    const fd = this.#fd(slot)
+    // What is not yet written out has no place to be found at.
+    posix.fsync(fd)
+    const status = posix.fstat(fd)
+    const found = posix.lseek(fd, offset, c[`SEEK_${whence}`])
+    if (typeof status === 'number') return outcome(status)
+    const { size } = status
+    if (offset >= size || (found < 0 && outcome(found) !== 'ENXIO')) return outcome(found)
+    if (whence === 'HOLE')
+      return found >= offset && found <= size ? 'a hole or the end' : `a hole at ${found}`
+    const end = found < 0 ? size : found
+    const hole = posix.pread(fd, end - offset, offset)
+    if (end < offset || end > size) return `data at ${found}`
+    return typeof hole === 'number' || hole.every((byte) => byte === 0)
+      ? 'a hole up to data'
+      : 'data in a hole'
+  }
+
   #utimens(path: string, atime: number | 'omit', mtime: number | 'omit'): unknown {
     const nanoseconds = (value: number | 'omit') => (value === 'omit' ? value : BigInt(value))
     const result = posix.utimens(
@@ -215,7 +236,7 @@ export class Executor {
     )
     const status = posix.lstat(this.#path(path))
     if (result < 0 || typeof status === 'number') return outcome(result)
-    return [atime === 'omit' ? atime : time(status.atime), time(status.mtime)]
+    return [atime === 'omit' ? atime : time(status.atime), comparableTime(status.mode, status.mtime)]
   }
 
   #contents(path: string): unknown {
