@@ -1,0 +1,74 @@
+import assert from 'node:assert/strict'
+import { mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, it } from 'node:test'
+import { Logger, redact } from './log.js'
+
+describe('the log', () => {
+  let folder: string
+  let file: string
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'hawser-log-'))
+    file = join(folder, 'log')
+  })
+  afterEach(() => rmSync(folder, { recursive: true }))
+
+  it('is one line an event, with time and level, and leaves out what was not asked for', async () => {
+    const logger = new Logger({ level: 'warn', format: 'text', file })
+    logger.log('error', 'first\nof two')
+    logger.log('info', 'not this')
+    logger.log('warn', 'second')
+    await logger.drain()
+    const lines = readFileSync(file, 'utf8').split('\n')
+    assert.match(lines[0], /^\d{4}-\d\d-\d\dT[\d:.]+Z error first\\nof two$/)
+    assert.match(lines[1], /Z warn {2}second$/)
+    assert.equal(lines.length, 3)
+  })
+
+  it('keeps the order of many lines and may be JSON', async () => {
+    const logger = new Logger({ level: 'debug', format: 'json', file })
+    for (let number = 0; number < 1000; number++) logger.log('debug', `"${number}"`)
+    await logger.drain()
+    const lines = readFileSync(file, 'utf8')
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line))
+    assert.deepEqual(
+      lines.map(({ message }) => message),
+      Array.from({ length: 1000 }, (_, number) => `"${number}"`),
+    )
+    assert.ok(lines.every(({ level, time }) => level === 'debug' && !Number.isNaN(Date.parse(time))))
+  })
+
+  it('drops lines rather than memory, and says how many', async () => {
+    const logger = new Logger({ level: 'info', format: 'text', file })
+    const long = 'x'.repeat(10_000)
+    for (let number = 0; number < 300; number++) logger.log('info', long)
+    await logger.drain()
+    assert.match(readFileSync(file, 'utf8'), / warn {2}\d+ lines were dropped\n/)
+  })
+
+  it('goes on in a new file after the old one was renamed', async () => {
+    const logger = new Logger({ level: 'info', format: 'text', file })
+    logger.log('info', 'old')
+    await logger.drain()
+    renameSync(file, `${file}.1`)
+    logger.reopen()
+    logger.log('info', 'new')
+    await logger.drain()
+    assert.match(readFileSync(`${file}.1`, 'utf8'), /old\n$/)
+    assert.match(readFileSync(file, 'utf8'), /^\S+ info {2}new\n$/)
+  })
+
+  it('never holds a password, and a stack only for those who debug', async () => {
+    const logger = new Logger({ level: 'info', format: 'text', file })
+    logger.error('cannot reach redis://user:secret@host:6379/0', new Error('refused'))
+    await logger.drain()
+    assert.match(
+      readFileSync(file, 'utf8'),
+      /^\S+ error cannot reach redis:\/\/\*\*\*@host:6379\/0: refused\n$/,
+    )
+    assert.equal(redact('see /a/b@c and s3://bucket/x'), 'see /a/b@c and s3://bucket/x')
+  })
+})
