@@ -22,7 +22,11 @@ export class DirectorySnapshot<N, H> {
   }
 
   /** @param timeouts seconds, for READDIRPLUS: entries come with their nodes */
-  list(request: p.ReaddirRequest, reply: p.DirectoryReply, timeouts: { entry: number; attr: number } | undefined): Result {
+  list(
+    request: p.ReaddirRequest,
+    reply: p.DirectoryReply,
+    timeouts: { entry: number; attr: number } | undefined,
+  ): Result {
     const offset = request.offsetLow
     if (offset === 0 || !this.#entries) {
       const listed = this.#ops.readdir!(this.#node, this.handle, request)
@@ -87,7 +91,8 @@ export class DirectorySnapshot<N, H> {
     } catch {
       return undefined
     }
-    if (found && typeof (found as PromiseLike<N>).then === 'function') return (found as PromiseLike<N>).then(fill, () => {})
+    if (found && typeof (found as PromiseLike<N>).then === 'function')
+      return (found as PromiseLike<N>).then(fill, () => {})
     fill(found as N | undefined)
     return undefined
   }

@@ -1,6 +1,6 @@
 import type { Filesystem, Host, Result } from '../filesystem.js'
 import { errno } from '../native.js'
-import * as p from '../protocol/index.js'
+import type * as p from '../protocol/index.js'
 import { DirectorySnapshot } from './directory-snapshot.js'
 import type { HandleTable, Maybe, NodeOperations, NodeTable } from './operations.js'
 import { ObjectHandles } from './tables.js'
@@ -125,21 +125,36 @@ export class NodeFilesystem<N, H = unknown> implements Filesystem {
     const node = this.#nodes.get(request.nodeId)
     if (node === undefined) return reply.fail(errno.ESTALE)
     reply.attrTimeout = this.#attrTimeout
-    return this.#ops.getattr(node, reply.attr, request, request.hasHandle ? this.#handles.get(request.fh) : undefined) as Result
+    return this.#ops.getattr(
+      node,
+      reply.attr,
+      request,
+      request.hasHandle ? this.#handles.get(request.fh) : undefined,
+    ) as Result
   }
 
   statx(request: p.StatxRequest, reply: p.StatxReply): Result {
     const node = this.#nodes.get(request.nodeId)
     if (node === undefined) return reply.fail(errno.ESTALE)
     reply.attrTimeout = this.#attrTimeout
-    return this.#ops.statx!(node, request, reply, request.hasHandle ? this.#handles.get(request.fh) : undefined) as Result
+    return this.#ops.statx!(
+      node,
+      request,
+      reply,
+      request.hasHandle ? this.#handles.get(request.fh) : undefined,
+    ) as Result
   }
 
   setattr(request: p.SetattrRequest, reply: p.AttrReply): Result {
     const node = this.#nodes.get(request.nodeId)
     if (node === undefined) return reply.fail(errno.ESTALE)
     reply.attrTimeout = this.#attrTimeout
-    return this.#ops.setattr!(node, request, reply.attr, request.hasHandle ? this.#handles.get(request.fh) : undefined) as Result
+    return this.#ops.setattr!(
+      node,
+      request,
+      reply.attr,
+      request.hasHandle ? this.#handles.get(request.fh) : undefined,
+    ) as Result
   }
 
   readlink(request: p.Request, reply: p.BytesReply): Result {
@@ -279,7 +294,9 @@ export class NodeFilesystem<N, H = unknown> implements Filesystem {
     if (node === undefined) return reply.fail(errno.ESTALE)
     const raw = this.#ops.readdirRaw !== undefined
     const keep = (handle: H | undefined) => {
-      reply.fh = raw ? this.#handles.open(handle as H) : this.#directories.open(new DirectorySnapshot(this.#ops, this.#nodes, node, handle))
+      reply.fh = raw
+        ? this.#handles.open(handle as H)
+        : this.#directories.open(new DirectorySnapshot(this.#ops, this.#nodes, node, handle))
     }
     const handle = this.#ops.opendir?.(node, request, reply)
     if (isPromise(handle)) return handle.then(keep)
@@ -300,21 +317,28 @@ export class NodeFilesystem<N, H = unknown> implements Filesystem {
     }
     const directory = this.#directories.get(request.fh)
     if (!directory) return reply.fail(errno.EBADF)
-    return directory.list(request, reply, plus ? { entry: this.#entryTimeout, attr: this.#attrTimeout } : undefined)
+    return directory.list(
+      request,
+      reply,
+      plus ? { entry: this.#entryTimeout, attr: this.#attrTimeout } : undefined,
+    )
   }
   releasedir(request: p.ReleaseRequest): Result {
     const { fh } = request
     const node = this.#nodes.get(request.nodeId)
     const table: HandleTable<unknown> = this.#ops.readdirRaw ? this.#handles : this.#directories
     const handle = this.#ops.readdirRaw ? this.#handles.get(fh) : this.#directories.get(fh)?.handle
-    const released = node !== undefined && handle !== undefined ? this.#ops.releasedir?.(node, handle, request) : undefined
+    const released =
+      node !== undefined && handle !== undefined ? this.#ops.releasedir?.(node, handle, request) : undefined
     if (released !== undefined && isPromise(released)) return released.then(() => table.close(fh))
     table.close(fh)
   }
   fsyncdir(request: p.FsyncRequest, reply: p.Reply): Result {
     const node = this.#nodes.get(request.nodeId)
     if (node === undefined) return reply.fail(errno.ESTALE)
-    const handle = this.#ops.readdirRaw ? this.#handles.get(request.fh) : this.#directories.get(request.fh)?.handle
+    const handle = this.#ops.readdirRaw
+      ? this.#handles.get(request.fh)
+      : this.#directories.get(request.fh)?.handle
     return this.#ops.fsyncdir!(node, handle, request) as Result
   }
 

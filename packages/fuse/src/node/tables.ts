@@ -1,5 +1,5 @@
-import type { NodeTable, HandleTable } from './operations.js'
 import { ROOT_ID } from '../protocol/index.js'
+import type { HandleTable, NodeTable } from './operations.js'
 
 interface Entry<N> {
   node: N

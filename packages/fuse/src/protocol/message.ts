@@ -31,8 +31,8 @@ export class Message {
   rangeFd = -1
   rangeOffset = 0
   rangeLength = 0
-  /** Whether reading the range may sleep where it cannot be read without (`ReadReply.descriptor`). */
-  rangeInline = false
+  /** RangeRead of `ReadReply.descriptor`. */
+  rangeRead = 0
   /** The views that the session made on this message. */
   views: unknown
   controller: AbortController | undefined

@@ -4,20 +4,26 @@ import { decodeName, encodeName } from './text.js'
 
 /** A name: bytes without '/' and NUL, followed by NUL. In a request it is valid until the handler has answered. */
 export class Name {
-  readonly #memory: Buffer
+  /** Holds the bytes `start` to `end`. */
+  readonly memory: Buffer
   readonly #address: Address
   /** Byte range in its memory. */
   start = 0
   end = 0
 
   private constructor(memory: Buffer, address: Address) {
-    this.#memory = memory
+    this.memory = memory
     this.#address = address
   }
 
   /** @internal a name inside a request */
   static within(message: Message): Name {
     return new Name(message.inputBytes, message.inputAddress)
+  }
+
+  /** @internal a name inside a reply, not followed by NUL */
+  static withinReply(message: Message): Name {
+    return new Name(message.outputBytes, message.outputAddress)
   }
 
   /** A name of its own. */
@@ -32,12 +38,12 @@ export class Name {
 
   /** The name as text; see `decodeName` for what is no UTF-8. */
   toString(): string {
-    return decodeName(this.#memory, this.start, this.end)
+    return decodeName(this.memory, this.start, this.end)
   }
 
   /** A view of the bytes. */
   get bytes(): Buffer {
-    return this.#memory.subarray(this.start, this.end)
+    return this.memory.subarray(this.start, this.end)
   }
 
   get length(): number {

@@ -3,6 +3,7 @@
 import { constants, errno } from '../native.js'
 import { ATTR_OUT_SIZE, ENTRY_OUT_SIZE, OPEN_OUT_SIZE, OUT_HEADER_SIZE } from './constants.js'
 import type { Message } from './message.js'
+import { Name } from './name.js'
 import { encodeName } from './text.js'
 
 const TWO_32 = 4294967296
@@ -278,17 +279,25 @@ export class BytesReply extends Reply {
   }
 }
 
+/** How a range of a descriptor is read. */
+export const RangeRead = {
+  /** At once where the bytes are in memory, else by another thread. */
+  PROBE: 0,
+  /** At once: the file never waits for a device (tmpfs). */
+  INLINE: 1,
+  /** By another thread: the file cannot tell, or waits for sure (O_DIRECT). */
+  THREAD: 2,
+} as const
+export type RangeRead = (typeof RangeRead)[keyof typeof RangeRead]
+
 export class ReadReply extends BytesReply {
-  /**
-   * Sends up to `length` bytes of a descriptor from `offset`; fewer at the end of the file. What is not in memory is read
-   * by another thread. `inline` is for files of which the kernel cannot tell (EOPNOTSUPP), but which never wait for a device.
-   */
-  descriptor(fd: number, offset: number, length: number, inline = false): void {
+  /** Sends up to `length` bytes of a descriptor from `offset`; fewer at the end of the file. */
+  descriptor(fd: number, offset: number, length: number, how: RangeRead = RangeRead.PROBE): void {
     const { message } = this
     message.rangeFd = fd
     message.rangeOffset = offset
     message.rangeLength = Math.min(length, message.outputBytes.length - OUT_HEADER_SIZE)
-    message.rangeInline = inline
+    message.rangeRead = how
   }
 }
 
@@ -478,6 +487,15 @@ export interface DirectoryEntry {
 export class DirectoryReply extends BytesReply {
   #used = 0
   #size = 0
+
+  /** The name at a byte of the reply, for listings made in place. Good until the next call. */
+  name(start: number, length: number): Name {
+    this.#name ??= Name.withinReply(this.message)
+    this.#name.start = start
+    this.#name.end = start + length
+    return this.#name
+  }
+  #name: Name | undefined
 
   /** Starts a listing of at most `size` bytes. */
   begin(size: number): void {

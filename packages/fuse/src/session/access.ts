@@ -65,7 +65,6 @@ export function dropTimeouts(message: Message): void {
   }
 }
 
-
 /**
  * A file system whose missing open, opendir and access succeed instead of ENOSYS: that one the kernel would remember, and
  * let everybody open without asking.

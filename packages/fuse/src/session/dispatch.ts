@@ -57,7 +57,8 @@ const methods: Partial<Record<p.Opcode, keyof Filesystem>> = {
 /** By opcode, 1 where the file system has a method for it. */
 export function supportedOpcodes(filesystem: Filesystem): Uint8Array {
   const supported = new Uint8Array(256)
-  for (const [opcode, method] of Object.entries(methods)) if (filesystem[method]) supported[Number(opcode)] = 1
+  for (const [opcode, method] of Object.entries(methods))
+    if (filesystem[method]) supported[Number(opcode)] = 1
   return supported
 }
 

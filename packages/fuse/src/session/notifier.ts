@@ -91,7 +91,13 @@ export class DeviceNotifier implements Notifier {
   }
 
   /** @param fields 64-bit fields: one number, or two for a pair of 32-bit ones; @param zeros bytes after the data */
-  #send(code: number, fields: number[][], data?: Uint8Array, zeros = 0, done?: (result: number) => void): void {
+  #send(
+    code: number,
+    fields: number[][],
+    data?: Uint8Array,
+    zeros = 0,
+    done?: (result: number) => void,
+  ): void {
     if (this.#closed) return done?.(-errno.ENODEV)
     if (this.#queued >= QUEUE_MAX) {
       this.#log(`${QUEUE_MAX} notifications wait for the kernel: one was dropped`)
@@ -112,7 +118,13 @@ export class DeviceNotifier implements Notifier {
     const finish = (result: number) => {
       this.#queued--
       if (done) done(result)
-      else if (result < 0 && result !== -errno.ENOENT && result !== -errno.ENODEV && result !== -errno.ENOTDIR && !this.#closed)
+      else if (
+        result < 0 &&
+        result !== -errno.ENOENT &&
+        result !== -errno.ENODEV &&
+        result !== -errno.ENOTDIR &&
+        !this.#closed
+      )
         this.#log(`the kernel refused notification ${code}: errno ${-result}`)
     }
     offloadTo(Lane.ORDERED, finish, frame, sys.write, this.#fd, native.address(frame), frame.length)

@@ -96,6 +96,12 @@ export class Session implements EngineOwner {
     })
   }
 
+  /** Takes no more requests: for a connection that never began, or whose descriptor goes to another process. */
+  stop(): void {
+    this.#engine.stop()
+    this.ended(errno.ENODEV)
+  }
+
   take(): p.Message | undefined {
     return this.#messages.take()
   }
@@ -146,7 +152,10 @@ export class Session implements EngineOwner {
         message.replyLength = 0
         if (this.#filesystem.forget)
           for (let left = input[10], at = 12; left > 0; left--, at += 4)
-            this.#filesystem.forget(input[at] + input[at + 1] * 4294967296, input[at + 2] + input[at + 3] * 4294967296)
+            this.#filesystem.forget(
+              input[at] + input[at + 1] * 4294967296,
+              input[at + 2] + input[at + 3] * 4294967296,
+            )
         return
       case Opcode.INTERRUPT:
         message.replyLength = 0
@@ -155,7 +164,10 @@ export class Session implements EngineOwner {
         return this.#initialize(message)
       case Opcode.NOTIFY_REPLY:
         message.replyLength = 0
-        return this.#notifier.retrieved(input[2] + input[3] * 4294967296, message.inputBytes.subarray(80, 80 + input[14]))
+        return this.#notifier.retrieved(
+          input[2] + input[3] * 4294967296,
+          message.inputBytes.subarray(80, 80 + input[14]),
+        )
       case Opcode.STATFS:
         return this.#defaultStatfs(message)
       case Opcode.RELEASE:
@@ -185,7 +197,11 @@ export class Session implements EngineOwner {
     }
     let agreed: p.InitReply
     try {
-      agreed = negotiate(offer, this.#filesystem, this.#access ? { ...this.#features, cacheSymlinks: false } : this.#features)
+      agreed = negotiate(
+        offer,
+        this.#filesystem,
+        this.#access ? { ...this.#features, cacheSymlinks: false } : this.#features,
+      )
     } catch (error) {
       this.#started.reject(error)
       return message.fail(errno.EPROTO)
@@ -240,7 +256,13 @@ export class Session implements EngineOwner {
     const { name, code, syscall, errno: number } = error as NodeJS.ErrnoException
     if (name === 'AbortError' && message.interrupted) return errno.EINTR
     // Node's own system errors carry the kernel's errno, negated.
-    if (typeof code === 'string' && typeof syscall === 'string' && typeof number === 'number' && number < 0 && number > -512)
+    if (
+      typeof code === 'string' &&
+      typeof syscall === 'string' &&
+      typeof number === 'number' &&
+      number < 0 &&
+      number > -512
+    )
       return -number
     const operation = p.opcodeNames[message.opcode] ?? message.opcode
     this.#log('error', `${operation} of node ${message.input[4]} failed: ${(error as Error)?.stack ?? error}`)
@@ -282,17 +304,21 @@ export class Session implements EngineOwner {
     const to = message.outputAddress + p.OUT_HEADER_SIZE
     message.rangeFd = -1
     if (length === 0) return message.detached ? this.#send(message) : undefined
-    let result = native.readNowait(fd, to, length, offset)
-    if (result === -errno.EOPNOTSUPP && message.rangeInline) result = native.syscall(sys.pread64, fd, to, length, offset)
-    // A short read may be the end of what is cached, not of the file.
-    if (result >= 0 && result < length && !message.rangeInline) {
-      const more = result === 0 ? 0 : native.readNowait(fd, to + result, length - result, offset + result)
-      if (more === 0) return this.#rangeDone(message, result)
-      result = -errno.EAGAIN
+    if (message.rangeRead === p.RangeRead.INLINE)
+      return this.#rangeDone(message, native.syscall(sys.pread64, fd, to, length, offset))
+    if (message.rangeRead === p.RangeRead.PROBE) {
+      let result = native.readNowait(fd, to, length, offset)
+      // A short read may be the end of what is cached, not of the file.
+      if (result > 0 && result < length) {
+        const more = native.readNowait(fd, to + result, length - result, offset + result)
+        if (more !== 0) result = -errno.EAGAIN
+      }
+      if (result !== -errno.EAGAIN && result !== -errno.EOPNOTSUPP) return this.#rangeDone(message, result)
     }
-    if (result !== -errno.EAGAIN && result !== -errno.EOPNOTSUPP) return this.#rangeDone(message, result)
     if (!message.detached) this.#messages.detach(message)
-    void offload(message, sys.pread64, fd, to, length, offset).then((count) => this.#rangeDone(message, count))
+    void offload(message, sys.pread64, fd, to, length, offset).then((count) =>
+      this.#rangeDone(message, count),
+    )
   }
 
   #rangeDone(message: p.Message, result: number): void {
@@ -312,7 +338,9 @@ export class Session implements EngineOwner {
       message.interrupted = true
       message.controller?.abort()
     }
-    this.#started.reject(new FuseError('FUSE_CLOSED', 'the connection ended before the kernel had asked for anything'))
+    this.#started.reject(
+      new FuseError('FUSE_CLOSED', 'the connection ended before the kernel had asked for anything'),
+    )
     void (async () => {
       try {
         await this.#filesystem.destroy?.()

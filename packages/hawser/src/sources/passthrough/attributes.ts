@@ -1,0 +1,178 @@
+import {
+  type Attributes,
+  constants as c,
+  checked,
+  errno,
+  FilesystemError,
+  native,
+  offload,
+  type SetattrRequest,
+  SetattrValid,
+  type SettableTime,
+  type StatxReply,
+  type StatxRequest,
+  sys,
+} from '@hawser/fuse'
+import { type Credentials, withoutSetId } from './credentials.js'
+import { Identity } from './identity.js'
+import { memory, text } from './memory.js'
+import type { PassthroughOptions } from './options.js'
+import { LARGE_FILE, Resolver } from './resolver.js'
+
+const EMPTY = text('')
+
+/** Attributes of files: read, changed, shown as the options want. */
+export class AttributeOperations {
+  readonly #resolver: Resolver
+  readonly #credentials: Credentials
+  readonly #options: PassthroughOptions
+  // struct timespec[2]
+  readonly #times = memory(32)
+
+  constructor(resolver: Resolver, credentials: Credentials, options: PassthroughOptions) {
+    this.#resolver = resolver
+    this.#credentials = credentials
+    this.#options = options
+  }
+
+  /** Applies uid=, gid= and umask=. */
+  show(attr: Attributes): void {
+    const { uid, gid, umask } = this.#options
+    if (uid !== undefined) attr.uid = uid
+    if (gid !== undefined) attr.gid = gid
+    if (umask !== undefined) attr.mode &= ~umask
+  }
+
+  get(node: number, attr: Attributes, fd: number | undefined): void {
+    if (fd === undefined) this.#resolver.attributes(node, attr)
+    else {
+      checked(native.statAt(fd, EMPTY.address, c.AT_EMPTY_PATH, attr.address, 0, 0))
+      attr.inoHigh = Resolver.inoHigh(attr.inoHigh, this.#resolver.nodes.device(node))
+    }
+    this.show(attr)
+  }
+
+  statx(node: number, request: StatxRequest, reply: StatxReply, fd: number | undefined): void {
+    const { address } = reply
+    const from = fd ?? this.#resolver.pathFd(node)
+    checked(
+      native.syscall(
+        sys.statx,
+        from,
+        EMPTY.address,
+        c.AT_EMPTY_PATH | (request.statxFlags & 0x6000),
+        request.mask,
+        address,
+      ),
+    )
+    const words = reply.message.output
+    // struct statx begins at word 12 of the reply: uid 5, gid 6, mode 7 (16 bits), ino 8.
+    words[12 + 9] = Resolver.inoHigh(words[12 + 9], this.#resolver.nodes.device(node))
+    const { uid, gid, umask } = this.#options
+    if (uid !== undefined) words[12 + 5] = uid
+    if (gid !== undefined) words[12 + 6] = gid
+    if (umask !== undefined) words[12 + 7] &= ~umask
+  }
+
+  set(node: number, request: SetattrRequest, attr: Attributes, fd: number | undefined): void | Promise<void> {
+    const { valid } = request
+    const target = fd ?? this.#resolver.pathFd(node)
+    if (valid & SetattrValid.MODE) this.#setMode(target, fd !== undefined, request.mode & 0o7777)
+    if (valid & (SetattrValid.UID | SetattrValid.GID)) this.#setOwner(target, request)
+    if (valid & SetattrValid.SIZE) {
+      const waiting = this.#setSize(target, fd, request)
+      if (waiting)
+        return waiting.then((result) => {
+          checked(result)
+          // Meanwhile the cache may have given the descriptor up.
+          this.#setTimes(node, fd ?? this.#resolver.pathFd(node), request)
+          this.get(node, attr, fd)
+        })
+    }
+    this.#setTimes(node, target, request)
+    this.get(node, attr, fd)
+  }
+
+  #setMode(target: number, open: boolean, mode: number): void {
+    const { path } = this.#resolver
+    checked(
+      open
+        ? native.syscall(sys.fchmod, target, mode)
+        : native.syscall(sys.fchmodat, c.AT_FDCWD, path.of(target), mode),
+    )
+  }
+
+  #setOwner(target: number, request: SetattrRequest): void {
+    const { uid: shownUid, gid: shownGid } = this.#options
+    let uid = request.valid & SetattrValid.UID ? request.newUid : -1
+    let gid = request.valid & SetattrValid.GID ? request.newGid : -1
+    // Owners that are shown instead of the real ones cannot be changed; what changes nothing is allowed.
+    if (shownUid !== undefined && uid !== -1) {
+      if (uid !== shownUid) throw new FilesystemError('EPERM')
+      uid = -1
+    }
+    if (shownGid !== undefined && gid !== -1) {
+      if (gid !== shownGid) throw new FilesystemError('EPERM')
+      gid = -1
+    }
+    checked(
+      native.syscall(sys.fchownat, target, EMPTY.address, uid, gid, c.AT_EMPTY_PATH | c.AT_SYMLINK_NOFOLLOW),
+    )
+  }
+
+  /** Shortening a large file frees its blocks, which may take long: then by another thread. */
+  #setSize(target: number, fd: number | undefined, request: SetattrRequest): Promise<number> | undefined {
+    const resolver = this.#resolver
+    const { size } = request
+    checked(resolver.stat(target, 0, 0))
+    const { words } = resolver.identity
+    const before = words[Identity.SIZE_LOW] + words[Identity.SIZE_HIGH] * 4294967296
+    if (request.killSetId) this.#killSetId(target, fd !== undefined, words[Identity.MODE])
+    if (before - size < LARGE_FILE) {
+      checked(this.#truncate(target, fd, size))
+      return undefined
+    }
+    if (fd !== undefined) return offload(undefined, sys.ftruncate, fd, size)
+    const opened = resolver.openReal(target, c.O_WRONLY)
+    if (opened < 0) throw new FilesystemError(-opened)
+    return offload(undefined, sys.ftruncate, opened, size).then((result) => {
+      native.syscall(sys.close, opened)
+      return result
+    })
+  }
+
+  #truncate(target: number, fd: number | undefined, size: number): number {
+    return fd === undefined
+      ? native.syscall(sys.truncate, this.#resolver.path.of(target), size)
+      : native.syscall(sys.ftruncate, fd, size)
+  }
+
+  #killSetId(target: number, open: boolean, mode: number): void {
+    const kept = withoutSetId(mode)
+    if (this.#credentials.privileged && kept !== (mode & 0o7777)) this.#setMode(target, open, kept)
+  }
+
+  /** Clears set-id bits of an open file, for work that other threads will do with full privilege. */
+  clearSetId(fd: number): void {
+    if (!this.#credentials.privileged || this.#resolver.stat(fd, 0, 0) < 0) return
+    this.#killSetId(fd, true, this.#resolver.identity.words[Identity.MODE])
+  }
+
+  #setTimes(node: number, target: number, request: SetattrRequest): void {
+    const { atime, mtime } = request
+    if (!atime && !mtime) return
+    this.#putTime(0, atime)
+    this.#putTime(16, mtime)
+    const { path, nodes } = this.#resolver
+    // A symlink's own descriptor path leads to the symlink itself.
+    const result = native.syscall(sys.utimensat, c.AT_FDCWD, path.of(target), this.#times.address, 0)
+    if (result === -errno.ENOENT && nodes.isUnnamed(node)) throw new FilesystemError('ESTALE')
+    checked(result)
+  }
+
+  #putTime(at: number, time: SettableTime | undefined): void {
+    const { bytes } = this.#times
+    bytes.writeBigInt64LE(BigInt(time && !time.now ? time.seconds : 0), at)
+    bytes.writeBigInt64LE(BigInt(!time ? c.UTIME_OMIT : time.now ? c.UTIME_NOW : time.nanoseconds), at + 8)
+  }
+}

@@ -1,0 +1,58 @@
+import { readFileSync } from 'node:fs'
+import { constants as c, errno, native, type Request, sys } from '@hawser/fuse'
+import { memory } from './memory.js'
+
+/** Groups that a process may have (NGROUPS_MAX, linux/limits.h). */
+const GROUPS_MAX = 65536
+
+/**
+ * Makes system calls that create files under the caller's identity: the new file is the caller's, in the group that
+ * the directory asks for, under the caller's umask (or the directory's default ACL instead).
+ */
+export class Credentials {
+  /** Whether this process may take other identities: it is root. */
+  readonly privileged = native.syscall(sys.geteuid) === 0
+  readonly #groups = memory(GROUPS_MAX * 4)
+
+  create(request: Request, umask: number, number: number, ...args: number[]): number {
+    if (!this.privileged || (request.uid === 0 && request.gid === 0))
+      return native.syscallAs(0, 0, 0, 0, umask, number, ...args)
+    const group = request.supplementaryGroup
+    this.#groups.words[0] = group
+    const { uid, gid } = request
+    const result = native.syscallAs(uid, gid, this.#groups.address, group < 0 ? 0 : 1, umask, number, ...args)
+    if (result !== -errno.EACCES && result !== -errno.EPERM) return result
+    // The kernel has allowed it already (default_permissions), perhaps by a group that an ACL names: ask which it has.
+    const count = this.#groupsOf(request.pid)
+    return count === 0
+      ? result
+      : native.syscallAs(uid, gid, this.#groups.address, count, umask, number, ...args)
+  }
+
+  /** Fills in a process's supplementary groups, and how many; 0 where it cannot be told. */
+  #groupsOf(pid: number): number {
+    if (pid === 0) return 0
+    let status: string
+    try {
+      status = readFileSync(`/proc/${pid}/status`, 'latin1')
+    } catch {
+      return 0
+    }
+    const line = /^Groups:\t(.*)$/m.exec(status)?.[1].trim()
+    if (!line) return 0
+    const groups = line.split(' ').map(Number).slice(0, GROUPS_MAX)
+    this.#groups.words.set(groups)
+    return groups.length
+  }
+
+  /** Whether writes by this thread leave set-id bits alone: off for callers without CAP_FSETID. */
+  keepSetId(keep: boolean): void {
+    if (this.privileged) native.keepSetId(keep ? 1 : 0)
+  }
+}
+
+/** What is left of a mode when set-id bits are cleared: set-group-ID without group execution marks mandatory locking and stays. */
+export function withoutSetId(mode: number): number {
+  const groupRuns = (mode & 0o010) !== 0
+  return mode & ~(c.S_ISUID | (groupRuns ? c.S_ISGID : 0)) & 0o7777
+}

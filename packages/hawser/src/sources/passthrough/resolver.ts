@@ -1,0 +1,202 @@
+import { type Attributes, constants as c, errno, FilesystemError, type Name, native, sys } from '@hawser/fuse'
+import { DescriptorCache } from './descriptor-cache.js'
+import { Identities, Identity } from './identity.js'
+import { DescriptorPath, memory, text } from './memory.js'
+import { PassthroughNodes } from './node-table.js'
+import { GuardedOpen, type SourceRoot } from './source-root.js'
+
+/** O_PATH descriptors kept for nodes in use, whatever their number. */
+const CACHED_DESCRIPTORS = 1024
+/** An unlinked file's blocks are freed when its last descriptor is closed; from this size on, another thread waits for that. */
+export const LARGE_FILE = 1 << 20
+
+const EMPTY = text('')
+const NOFOLLOW = () => c.AT_SYMLINK_NOFOLLOW | c.AT_NO_AUTOMOUNT
+
+interface Device {
+  major: number
+  minor: number
+  /** A directory on it, open for reading: what open_by_handle_at(2) starts from. */
+  fd: number
+}
+
+/** Finds the files of a source: nodes by name, descriptors by node. */
+export class Resolver {
+  readonly nodes = new PassthroughNodes()
+  readonly cache = new DescriptorCache(this.nodes, CACHED_DESCRIPTORS)
+  readonly root: SourceRoot
+  readonly path = new DescriptorPath()
+  /** The identity of the file that was looked at last. */
+  readonly identity = new Identities(1)
+  readonly #crossMounts: boolean
+  readonly #devices: Device[]
+  readonly #guarded = new GuardedOpen()
+  readonly #handle = memory(8 + 128)
+  readonly #wantHandle: number
+
+  constructor(root: SourceRoot, crossMounts: boolean) {
+    this.root = root
+    this.#crossMounts = crossMounts
+    this.#devices = [{ major: root.devMajor, minor: root.devMinor, fd: root.fd }]
+    this.#wantHandle = root.handles ? 1 : 0
+    this.stat(root.fd)
+    this.nodes.intern(this.identity.words, 0, 0, 0, undefined)
+  }
+
+  get wantHandle(): number {
+    return this.#wantHandle
+  }
+
+  /** Looks at an open descriptor: fills `identity`, and `attr` where given. Returns 0 or a negated errno. */
+  stat(fd: number, attr = 0, handle = this.#wantHandle): number {
+    return native.statAt(fd, EMPTY.address, c.AT_EMPTY_PATH, attr, this.identity.address, handle)
+  }
+
+  /** Looks at a name; as `stat`. */
+  statName(directory: number, name: number, attr = 0): number {
+    if (this.root.isolated || this.#crossMounts)
+      return native.statAt(directory, name, NOFOLLOW(), attr, this.identity.address, this.#wantHandle)
+    // Without a mount of our own, statx(2) might walk into our mount: the guarded open refuses (EXDEV).
+    const fd = this.#guarded.open(directory, name, c.O_PATH, false)
+    if (fd < 0) return fd
+    const result = this.stat(fd, attr)
+    native.syscall(sys.close, fd)
+    return result
+  }
+
+  /** The node of the file that `stat` or `statName` looked at; new ones are remembered under `name` in `parent`. */
+  intern(parent: number, name: Name | undefined): number {
+    return this.nodes.intern(this.identity.words, 0, this.deviceOf(this.identity.words, 0), parent, name)
+  }
+
+  /** Index of an identity's device; 0 is the root's. */
+  deviceOf(words: Uint32Array, at: number): number {
+    const major = words[at + Identity.DEV_MAJOR]
+    const minor = words[at + Identity.DEV_MINOR]
+    const devices = this.#devices
+    for (let index = 0; index < devices.length; index++)
+      if (devices[index].major === major && devices[index].minor === minor) return index
+    if (devices.length > 0xffff) throw new FilesystemError('EOVERFLOW')
+    devices.push({ major, minor, fd: -1 })
+    return devices.length - 1
+  }
+
+  /** A directory of a device that is open for reading was seen. */
+  offerDevice(node: number, fd: number): void {
+    const device = this.#devices[this.nodes.device(node)]
+    if (device.fd < 0) device.fd = native.syscall(sys.fcntl, fd, c.F_DUPFD_CLOEXEC, 0)
+  }
+
+  /** Each device has its own part of the inode number space. */
+  static inoHigh(high: number, device: number): number {
+    return device === 0 ? high : (high ^ (device << 16)) >>> 0
+  }
+
+  /** An O_PATH descriptor of a node, or its own where one is open. It stays the resolver's. Throws ESTALE where the file is gone. */
+  pathFd(node: number): number {
+    if (node === 1) return this.root.fd
+    const cached = this.cache.get(node)
+    if (cached >= 0) return cached
+    const open = this.nodes.openFd(node)
+    if (open >= 0) return open
+    const fd = this.#reopen(node)
+    if (fd < 0) throw new FilesystemError(-fd)
+    this.cache.put(node, fd)
+    return fd
+  }
+
+  #reopen(node: number): number {
+    const { nodes } = this
+    if (this.root.handles && nodes.copyHandle(node, this.#handle.words, this.#handle.bytes)) {
+      const device = this.#devices[nodes.device(node)]
+      if (device.fd >= 0) {
+        const fd = native.syscall(
+          sys.open_by_handle_at,
+          device.fd,
+          this.#handle.address,
+          c.O_PATH | c.O_CLOEXEC,
+        )
+        if (fd >= 0 || fd === -errno.ESTALE) return fd
+      }
+    }
+    if (nodes.isUnnamed(node)) return -errno.ESTALE
+    const directory = this.pathFd(nodes.parent(node))
+    const fd = this.openName(directory, nodes.nameAddress(node), c.O_PATH)
+    if (fd < 0) return fd === -errno.ENOENT || fd === -errno.ENOTDIR ? -errno.ESTALE : fd
+    if (this.stat(fd) === 0 && nodes.is(node, this.identity.words, 0, this.deviceOf(this.identity.words, 0)))
+      return fd
+    native.syscall(sys.close, fd)
+    return -errno.ESTALE
+  }
+
+  /** openat(2) of one name, following nothing. */
+  openName(directory: number, name: number, flags: number): number {
+    if (this.root.isolated || this.#crossMounts)
+      return native.syscall(sys.openat, directory, name, flags | c.O_NOFOLLOW | c.O_CLOEXEC, 0)
+    return this.#guarded.open(directory, name, flags, false)
+  }
+
+  /** Fills in a node's attributes. */
+  attributes(node: number, attr: Attributes): void {
+    const fd = node === 1 ? this.root.fd : this.#anyFd(node)
+    let result: number
+    if (fd >= 0) result = native.statAt(fd, EMPTY.address, c.AT_EMPTY_PATH, attr.address, 0, 0)
+    else {
+      const { nodes } = this
+      result = -errno.ESTALE
+      if (!nodes.isUnnamed(node)) {
+        result = this.statName(this.pathFd(nodes.parent(node)), nodes.nameAddress(node), attr.address)
+        if (result === 0 && !nodes.is(node, this.identity.words, 0, this.deviceOf(this.identity.words, 0)))
+          result = -errno.ESTALE
+      }
+      if (result < 0)
+        result = native.statAt(this.pathFd(node), EMPTY.address, c.AT_EMPTY_PATH, attr.address, 0, 0)
+    }
+    if (result < 0) throw new FilesystemError(-result)
+    attr.inoHigh = Resolver.inoHigh(attr.inoHigh, this.nodes.device(node))
+  }
+
+  #anyFd(node: number): number {
+    const cached = this.cache.get(node)
+    return cached >= 0 ? cached : this.nodes.openFd(node)
+  }
+
+  /** Opens a node for reading or writing. */
+  open(node: number, flags: number): number {
+    // O_PATH descriptors of symlinks and special files are never opened: that could block, or leave the source.
+    const type = this.nodes.type(node)
+    if (type !== c.S_IFREG && type !== c.S_IFDIR) return -errno.ENXIO
+    return this.openReal(this.pathFd(node), flags & ~c.O_NOFOLLOW)
+  }
+
+  /** Opens what an O_PATH descriptor stands for. */
+  openReal(fd: number, flags: number): number {
+    return native.syscall(sys.openat, c.AT_FDCWD, this.path.of(fd), flags | c.O_CLOEXEC, 0)
+  }
+
+  /**
+   * Before a name goes away: makes sure that what it names can still be reached by those who hold it. Returns the node,
+   * 0 where the kernel does not know the file.
+   */
+  hold(parent: number, directory: number, name: Name): number {
+    const { nodes, cache } = this
+    let node = nodes.recall(parent, name)
+    if (node !== 0 && (nodes.openCount(node) > 0 || cache.isPinned(node))) return node
+    let fd = node === 0 ? -1 : cache.take(node)
+    if (fd < 0) fd = this.openName(directory, name.address, c.O_PATH)
+    if (fd < 0) return 0
+    const known = this.stat(fd, 0, 0) === 0
+    if (node === 0 && known) node = nodes.find(this.identity.words, 0, this.deviceOf(this.identity.words, 0))
+    if (node === 0 || nodes.openCount(node) > 0 || cache.get(node) >= 0) native.syscall(sys.close, fd)
+    // With another link and a handle the file can be found again: no need to keep a descriptor for as long as it is known.
+    else if (
+      known &&
+      this.identity.words[Identity.NLINK] > 1 &&
+      nodes.hasHandle(node) &&
+      nodes.type(node) !== c.S_IFDIR
+    )
+      cache.put(node, fd)
+    else cache.pin(node, fd)
+    return node
+  }
+}
