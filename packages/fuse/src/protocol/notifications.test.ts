@@ -92,7 +92,8 @@ test('FORGET and BATCH_FORGET, made and recorded', (t) => {
 
   const made = requests.filter(({ step, operation }) => step === 'make many' && operation === 'MKDIR')
   const nodes = made.map(({ reply }) => Number(Buffer.from(reply as string, 'hex').readBigUInt64LE(16)))
-  for (const { operation, request } of requests) if (operation === 'BATCH_FORGET') handle(served, request)
+  for (const { operation, request, step } of requests)
+    if (operation === 'BATCH_FORGET' && step === 'forget many') handle(served, request)
   assert.deepEqual(
     seen,
     nodes.map((node) => [node, 1]),
