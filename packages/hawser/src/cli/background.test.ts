@@ -36,7 +36,9 @@ describe('a mount in the background', limit, () => {
   it('is a session of its own with no descriptor of ours and / as its directory', limit, async () => {
     await at.mount()
     const [{ pid }] = await at.status()
-    const fields = readFileSync(`/proc/${pid}/stat`, 'latin1').replace(/^.*\) /s, '').split(' ')
+    const fields = readFileSync(`/proc/${pid}/stat`, 'latin1')
+      .replace(/^.*\) /s, '')
+      .split(' ')
     assert.equal(Number(fields[3]), pid, 'session')
     assert.equal(await realpathOf(`/proc/${pid}/cwd`), '/')
     for (const fd of [0, 1, 2]) assert.equal(await realpathOf(`/proc/${pid}/fd/${fd}`), '/dev/null')
@@ -69,9 +71,12 @@ describe('a mount in the background', limit, () => {
     const { code, stdout } = await at.hawser('stats', at.mountpoint, '--json')
     assert.equal(code, 0)
     const report = JSON.parse(stdout)
-    const row = (name: string) => report.operations.find(({ operation }: { operation: string }) => operation === name)
+    const row = (name: string) =>
+      report.operations.find(({ operation }: { operation: string }) => operation === name)
     assert.ok(row('lookup').count >= 10)
-    assert.ok(row('lookup').p50Nanoseconds > 0 && row('lookup').p99Nanoseconds >= row('lookup').p50Nanoseconds)
+    assert.ok(
+      row('lookup').p50Nanoseconds > 0 && row('lookup').p99Nanoseconds >= row('lookup').p50Nanoseconds,
+    )
     assert.equal(row('read').bytes, 'hello, world\n'.length)
 
     const live = await at.hawser('stats', at.mountpoint, '--json', '--interval', '0.1', '--count', '2')
@@ -81,7 +86,10 @@ describe('a mount in the background', limit, () => {
     const [{ metrics }] = await at.status()
     const text = await (await fetch(metrics)).text()
     const labels = `mountpoint="${at.mountpoint}",operation="lookup"`
-    const count = new RegExp(`^hawser_fuse_operation_duration_seconds_count\\{${labels}\\} (\\d+)$`, 'm').exec(text)
+    const count = new RegExp(
+      `^hawser_fuse_operation_duration_seconds_count\\{${labels}\\} (\\d+)$`,
+      'm',
+    ).exec(text)
     assert.ok(Number(count?.[1]) >= 10, text)
   })
 
@@ -170,7 +178,7 @@ describe('a mount whose process was killed', limit, () => {
     const [{ pid }] = await at.status()
     process.kill(pid, 'SIGKILL')
     await until(() => !isServer(pid), 'the process ends')
-    await assert.rejects(stat(at.path('hello')), { code: 'ENOTCONN' })
+    await assert.rejects(stat(at.path('hello')), /ENOTCONN|ECONNABORTED/)
   })
   afterEach(() => at.end())
 

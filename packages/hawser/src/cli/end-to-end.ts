@@ -1,6 +1,15 @@
 // What the end-to-end tests share: the real program on folders of their own, and an end that leaves nothing behind.
 import { type ChildProcess, execFile, spawn, spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -48,7 +57,11 @@ export class Fixture {
 
   run(command: string, words: readonly string[]): Promise<Finished> {
     return new Promise((resolve) => {
-      const options = { env: this.environment, timeout: PATIENCE_MILLISECONDS, killSignal: 'SIGKILL' } as const
+      const options = {
+        env: this.environment,
+        timeout: PATIENCE_MILLISECONDS,
+        killSignal: 'SIGKILL',
+      } as const
       const child = execFile(command, words, options, (_, stdout, stderr) => {
         resolve({ code: child.exitCode, stdout, stderr })
       })

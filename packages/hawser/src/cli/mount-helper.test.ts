@@ -4,7 +4,10 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, it } from 'node:test'
 import { Fixture, isServer, until } from './end-to-end.js'
 
-const limit = { timeout: 120_000, skip: process.geteuid!() === 0 ? false : 'needs root for a mount namespace' }
+const limit = {
+  timeout: 120_000,
+  skip: process.geteuid!() === 0 ? false : 'needs root for a mount namespace',
+}
 
 // The private namespace sees only our helper in /sbin: nothing is written to the machine's own folders.
 const script = `set -e
@@ -23,7 +26,19 @@ describe('mount -t hawser', limit, () => {
   afterEach(() => at.end())
 
   const inside = (command: string) =>
-    at.run('unshare', ['-m', '--propagation', 'private', 'sh', '-c', script, 'sh', at.folder, 'sh', '-ec', command])
+    at.run('unshare', [
+      '-m',
+      '--propagation',
+      'private',
+      'sh',
+      '-c',
+      script,
+      'sh',
+      at.folder,
+      'sh',
+      '-ec',
+      command,
+    ])
 
   it('mounts, and umount(8) unmounts', limit, async () => {
     const { code, stdout, stderr } = await inside(
@@ -41,7 +56,10 @@ describe('mount -t hawser', limit, () => {
 
   it('serves a line of /etc/fstab', limit, async () => {
     const table = join(at.folder, 'fstab')
-    writeFileSync(table, `${at.source} ${at.mountpoint} hawser nofail,x-test=1,noatime,user,log_level=debug 0 0\n`)
+    writeFileSync(
+      table,
+      `${at.source} ${at.mountpoint} hawser nofail,x-test=1,noatime,user,log_level=debug 0 0\n`,
+    )
     const { code, stdout, stderr } = await inside(
       `mount -T ${table} -a
        cat ${at.path('hello')}

@@ -27,7 +27,18 @@ export async function listMounts(directory: string, uid: number): Promise<KnownM
   if (entries.length === 0) return []
   const table = readMounts()
   const mounts = await Promise.all(entries.map((entry) => examine(directory, entry, table)))
-  return mounts.filter((mount) => mount !== undefined)
+  const known = mounts.filter((mount) => mount !== undefined)
+  return known.filter((mount) => {
+    // The kernel gives the number of a connection that ended to the next one.
+    const replaced =
+      mount.state === 'dead' && known.some((other) => other.state !== 'dead' && isSameMount(mount, other))
+    if (replaced) removeEntry(directory, mount.id)
+    return !replaced
+  })
+}
+
+function isSameMount(a: RegistryEntry, b: RegistryEntry): boolean {
+  return a.mountpoint === b.mountpoint && a.connection === b.connection
 }
 
 async function examine(

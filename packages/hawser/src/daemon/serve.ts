@@ -3,10 +3,11 @@
 // This process must never touch a path under its own mount point: the loop that would answer is the one that asks.
 import { rmSync, writeFileSync } from 'node:fs'
 import type { Server } from 'node:net'
+import { setImmediate } from 'node:timers/promises'
 import type { RunningMount } from '../mount/types.js'
 import { errorMessage, Logger, redact } from '../telemetry/log.js'
 import type { MetricsServer } from '../telemetry/metrics-server.js'
-import type { ControlRequest, StatisticsReply } from './protocol.js'
+import type { ControlRequest, StatisticsReply, UnmountMode } from './protocol.js'
 import { newId, prepareRuntimeDirectory, Registration, type RegistryEntry } from './registry.js'
 import type { ServeRequest } from './request.js'
 
@@ -41,6 +42,7 @@ class MountServer {
   #control: Server | undefined
   #metrics: MetricsServer | undefined
   #bounds: readonly number[] = []
+  readonly #unmounting = new Set<Promise<void>>()
   #cancelled = false
   #signals = 0
   #retry: NodeJS.Timeout | undefined
@@ -90,6 +92,9 @@ class MountServer {
   /** Waits for the mount to end, whoever ends it. */
   async end(): Promise<void> {
     await this.#mount?.closed
+    // The connection may end before the mount point is free, and before the one who asked for it has his answer.
+    await Promise.allSettled(this.#unmounting)
+    await setImmediate()
     this.#logger.log('info', `unmounted ${this.#mount?.mountpoint}`)
     await this.#release()
   }
@@ -146,7 +151,13 @@ class MountServer {
     return { mountpoint: mount.mountpoint }
   }
 
-  async #unmount(mount: RunningMount, mode: 'clean' | 'lazy' | 'force'): Promise<void> {
+  #unmount(mount: RunningMount, mode: UnmountMode): Promise<void> {
+    const unmounting = this.#unmountNow(mount, mode).finally(() => this.#unmounting.delete(unmounting))
+    this.#unmounting.add(unmounting)
+    return unmounting
+  }
+
+  async #unmountNow(mount: RunningMount, mode: UnmountMode): Promise<void> {
     await mount.unmount(mode)
     if (mode === 'clean') await mount.closed
     if (this.#entry !== undefined && mode === 'lazy') {
@@ -206,7 +217,9 @@ class MountServer {
     if (this.#signals > 1) {
       const mode = this.#signals === 2 ? 'lazy' : 'force'
       log('warn', `${signal} again: unmounting, ${mode}`)
-      this.#unmount(mount, mode).catch((error) => this.#logger.error('cannot unmount', error))
+      void this.#unmount(mount, mode)
+        .catch((error) => this.#logger.error('cannot unmount', error))
+        .then(() => (mode === 'force' ? this.#leave() : undefined))
       return
     }
     log('info', `${signal}: unmounting`)
@@ -223,6 +236,12 @@ class MountServer {
     }
     this.#retry = setInterval(attempt, 250)
     void attempt()
+  }
+
+  /** Ends with requests unanswered: closing the device, as the end of the process does, fails them. */
+  async #leave(): Promise<void> {
+    await this.#release()
+    process.exit(0)
   }
 
   #metricsInput() {
