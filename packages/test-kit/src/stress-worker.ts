@@ -1,4 +1,5 @@
 /** One of the processes of stress.ts: mixed work in a tree of its own and in one that all share. */
+import { realpathSync } from 'node:fs'
 import { pattern } from './assertions.js'
 import { random } from './model/generator.js'
 import { constants as c, errnoName } from './native.js'
@@ -278,9 +279,14 @@ class Worker {
   }
 }
 
-type Request = { prepare: string } | { work: StressTask } | { verify: string; reports: StressReport[] }
+type Request =
+  | { prepare: string; name: string }
+  | { work: StressTask }
+  | { verify: string; reports: StressReport[] }
 
-function prepare(directory: string): void {
+// The parent never touches the target, which it may serve itself: even the real path is found here.
+function prepare(parent: string, name: string): string {
+  const directory = `${realpathSync(parent)}/${name}`
   const shared = `${directory}/shared`
   for (const path of [directory, shared]) {
     const made = posix.mkdir(path, 0o755)
@@ -290,10 +296,11 @@ function prepare(directory: string): void {
     `permanent-${index}`,
     `content ${index}`,
   ])
-  for (const [name, content] of [...files, ['log', ''], ['counter', '0'.padStart(16, '0')]]) {
-    const fd = posix.open(`${shared}/${name}`, c.O_CREAT | c.O_EXCL | c.O_WRONLY, 0o644)
-    if (fd < 0 || posix.write(fd, content) < 0 || posix.close(fd) < 0) throw new Error(`cannot make ${name}`)
+  for (const [file, content] of [...files, ['log', ''], ['counter', '0'.padStart(16, '0')]]) {
+    const fd = posix.open(`${shared}/${file}`, c.O_CREAT | c.O_EXCL | c.O_WRONLY, 0o644)
+    if (fd < 0 || posix.write(fd, content) < 0 || posix.close(fd) < 0) throw new Error(`cannot make ${file}`)
   }
+  return directory
 }
 
 /** What must hold when all processes have ended; removes everything. */
@@ -341,6 +348,6 @@ function verify(directory: string, reports: StressReport[]): string[] {
 
 methods.dieWithParent()
 answerParent((message: Request) => {
-  if ('prepare' in message) return prepare(message.prepare)
+  if ('prepare' in message) return prepare(message.prepare, message.name)
   return 'work' in message ? new Worker(message.work).run() : verify(message.verify, message.reports)
 })

@@ -1,6 +1,5 @@
 /** Many processes at once, doing mixed work in trees of their own and in one they share; what must hold is verified. */
 import { randomBytes } from 'node:crypto'
-import { realpathSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import type { StressReport } from './stress-worker.js'
 import { WatchedChild } from './watched-child.js'
@@ -30,8 +29,8 @@ export async function runStress(options: StressOptions): Promise<StressResult> {
   const children = Array.from({ length: processes + 1 }, () => new WatchedChild(script))
   const [overseer, ...workers] = children
   try {
-    const directory = `${realpathSync(options.directory)}/stress-${randomBytes(4).toString('hex')}`
-    await overseer.ask({ prepare: directory }, 60)
+    const name = `stress-${randomBytes(4).toString('hex')}`
+    const directory = (await overseer.ask({ prepare: options.directory, name }, 60)) as string
     const reports = (await Promise.all(
       workers.map((worker, index) => worker.ask({ work: { directory, index, operations, seed } }, timeout)),
     )) as StressReport[]

@@ -24,7 +24,13 @@ export class SuiteRunner {
   async ready(): Promise<WorkerReady> {
     if (!this.#child || !this.#ready) {
       this.#child = new WatchedChild(script)
-      this.#ready = (await this.#ask({ start: this.#start }, 60)) as WorkerReady
+      try {
+        this.#ready = (await this.#ask({ start: this.#start }, 30)) as WorkerReady
+      } catch (error) {
+        // A target in which not even a directory can be made in that time hangs for good.
+        if (error instanceof Hang) this.#hangs = hangLimit
+        throw error
+      }
     }
     return this.#ready
   }

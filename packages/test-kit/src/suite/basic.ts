@@ -236,4 +236,31 @@ export const cases: ConformanceCase[] = [
       })
     },
   },
+  {
+    name: 'sendfile and splice carry bytes out of a file and into one',
+    async run(t) {
+      const bytes = pattern(100_000)
+      create(t.path('from'), bytes)
+      await withFile(t.path('from'), c.O_RDONLY, (from) =>
+        withFile(t.path('to'), c.O_CREAT | c.O_RDWR, (to) => {
+          for (let sent = 0; sent < bytes.length; ) {
+            const some = ok(posix.rawCall(c.SYS_sendfile, to, from, null, bytes.length - sent))
+            if (some === 0) break
+            sent += some
+          }
+          deepEqual(content(t.path('to')), bytes)
+          const ends = Buffer.alloc(8)
+          ok(posix.rawCall(c.SYS_pipe2, ends, c.O_CLOEXEC))
+          const [reader, writer] = [ends.readInt32LE(0), ends.readInt32LE(4)]
+          posix.lseek(from, 5, c.SEEK_SET)
+          posix.lseek(to, 50, c.SEEK_SET)
+          const moved = ok(posix.rawCall(c.SYS_splice, from, null, writer, null, 3000, 0))
+          equal(posix.rawCall(c.SYS_splice, reader, null, to, null, moved, 0), moved)
+          deepEqual(ok(posix.pread(to, moved, 50)), bytes.subarray(5, 5 + moved))
+          posix.close(reader)
+          posix.close(writer)
+        }),
+      )
+    },
+  },
 ]

@@ -6,7 +6,7 @@ import * as posix from '../posix.js'
 
 export const cases: ConformanceCase[] = [
   {
-    name: 'statfs tells plausible sizes, the same as the reference where nothing changes them',
+    name: 'statfs tells plausible sizes',
     run(t) {
       const { blocks, blocksFree, blocksAvailable, blockSize, fragmentSize, nameLength, files, filesFree } =
         ok(posix.statfs(t.directory))
@@ -14,8 +14,14 @@ export const cases: ConformanceCase[] = [
       equal(blocksFree <= blocks && blocksAvailable <= blocksFree, true, 'free')
       equal(filesFree <= files, true, 'files')
       equal(nameLength, 255)
-      const reference = ok(posix.statfs(t.reference))
-      deepEqual([blocks * fragmentSize, files], [reference.blocks * reference.fragmentSize, reference.files])
+    },
+  },
+  {
+    name: 'statfs tells the sizes of the filesystem beneath',
+    run(t) {
+      const [target, reference] = [ok(posix.statfs(t.directory)), ok(posix.statfs(t.reference))]
+      equal(target.blocks * target.fragmentSize, reference.blocks * reference.fragmentSize)
+      equal(target.files, reference.files)
     },
   },
   {
