@@ -11,6 +11,7 @@ import {
   type Filesystem,
   type GetattrRequest,
   type LookupRequest,
+  mount,
   type Name,
   NodeFilesystem,
   type NodeOperations,
@@ -18,10 +19,8 @@ import {
   OpenFlag,
   type OpenReply,
   type OpenRequest,
-  openDevice,
   type ReadReply,
   type ReadRequest,
-  Session,
 } from '@hawser/fuse'
 
 const rootNode = 1
@@ -112,12 +111,8 @@ function filesystem(): Filesystem {
   return new NodeFilesystem(operations, { nodes, entryTimeout: 0, attrTimeout: 0 })
 }
 
-const device = await openDevice({ mountpoint, subtype: 'hawser-bench' })
-const session = new Session(filesystem(), device.fd)
-await session.start()
-await device.attach()
+const mounted = await mount(filesystem(), mountpoint, { subtype: 'hawser-bench' })
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-  process.once(signal, () => void device.unmount('lazy'))
+  process.once(signal, () => void mounted.unmount('lazy'))
 }
-await session.closed
-device.close()
+await mounted.closed
