@@ -47,7 +47,7 @@ static napi_value keep_set_id(napi_env env, napi_callback_info info) {
 
 // syscallAs(uid, gid, groupsAddress, groupCount, umask, number, a0 … a5) -> value or -errno
 // The file-system identity is the thread's own (setfsuid(2), and setgroups(2) by its raw system call); it is restored on
-// every path. uid 0 with gid 0 needs no change of identity. The umask is the process's: it is set when it differs.
+// every path. CAP_FSETID is as at the start, since the mode may hold set-id bits. uid 0 with gid 0 needs no change of identity. The umask is the process's: it is set when it differs.
 static napi_value system_call_as(napi_env env, napi_callback_info info) {
   ARGUMENTS(12)
   uint32_t uid = (uint32_t)argument(env, argv[0]), gid = (uint32_t)argument(env, argv[1]);
@@ -62,6 +62,8 @@ static napi_value system_call_as(napi_env env, napi_callback_info info) {
   int64_t a[7] = {0};
   for (size_t i = 5; i < argc && i < 12; i++) a[i - 5] = argument(env, argv[i]);
   bool other = uid != 0 || gid != 0;
+  int kept = set_fsetid(true);
+  if (kept < 0) return number(env, kept);
   if (other) {
     if (syscall(SYS_setgroups, count, groups)) return number(env, -errno);
     syscall(SYS_setfsgid, gid);

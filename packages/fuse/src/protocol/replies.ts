@@ -121,10 +121,13 @@ export class Attributes {
     this.#words[this.#at + 20] = value
   }
   set(init: AttributesInit): void {
-    if (init.ino !== undefined) this.ino = init.ino
+    // Not by the setters: a number that is handed to a call that V8 does not inline is allocated.
+    const words = this.#words
+    const at = this.#at
+    if (init.ino !== undefined) put64(words, at, init.ino)
     const size = init.size ?? 0
-    this.size = size
-    this.blocks = init.blocks ?? Math.ceil(size / 512)
+    put64(words, at + 2, size)
+    put64(words, at + 4, init.blocks ?? Math.ceil(size / 512))
     const mtime = init.mtime ?? init.ctime
     if (mtime) this.mtime = mtime
     if (init.atime ?? mtime) this.atime = (init.atime ?? mtime) as Time

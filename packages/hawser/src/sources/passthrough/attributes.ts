@@ -76,6 +76,8 @@ export class AttributeOperations {
 
   set(node: number, request: SetattrRequest, attr: Attributes, fd: number | undefined): void | Promise<void> {
     const { valid } = request
+    // A write may have left it off; whether bits go is decided here and by the kernel.
+    this.#credentials.keepSetId(true)
     const target = fd ?? this.#resolver.pathFd(node)
     if (valid & SetattrValid.MODE) this.#setMode(target, fd !== undefined, request.mode & 0o7777)
     if (valid & (SetattrValid.UID | SetattrValid.GID)) this.#setOwner(target, request)

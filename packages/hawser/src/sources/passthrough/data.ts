@@ -14,6 +14,7 @@ import {
   RangeRead,
   type ReadReply,
   type ReadRequest,
+  type Request,
   sys,
   type WriteReply,
   type WriteRequest,
@@ -63,8 +64,8 @@ export class DataOperations {
 
   write(fd: number, request: WriteRequest, reply: WriteReply): void | Promise<void> {
     const { offset, size, dataAddress, killSetId } = request
-    // What comes from the page cache (shared mmap) has no opener of its own: its flags are not the file's.
-    const flags = request.fromCache ? this.#files.flags(fd) : this.#follow(fd, request.flags)
+    // What comes from the page cache (shared mmap) belongs where it was mapped: pwrite(2) would append it to an O_APPEND file.
+    const flags = this.#follow(fd, request.fromCache ? this.#files.flags(fd) & ~c.O_APPEND : request.flags)
     this.#files.mark(fd, FileState.WRITTEN)
     if (this.#inThread(flags)) {
       if (killSetId) this.#attributes.clearSetId(fd)
@@ -133,12 +134,18 @@ export class DataOperations {
     return flags
   }
 
+  /** Contents change by a request that has no flag for set-id bits: whoever is not root loses them, as with a write. */
+  #changing(fd: number, request: Request): void {
+    this.#files.mark(fd, FileState.WRITTEN)
+    if (request.uid !== 0) this.#attributes.clearSetId(fd)
+  }
+
   async fsync(fd: number, request: FsyncRequest): Promise<void> {
     checked(await offload(undefined, request.dataOnly ? sys.fdatasync : sys.fsync, fd))
   }
 
   async allocate(fd: number, request: FallocateRequest): Promise<void> {
-    this.#files.mark(fd, FileState.WRITTEN)
+    this.#changing(fd, request)
     checked(await offload(undefined, sys.fallocate, fd, request.mode, request.offset, request.length))
   }
 
@@ -154,7 +161,7 @@ export class DataOperations {
   }
 
   async copy(from: number, to: number, request: CopyFileRangeRequest, reply: CopyReply): Promise<void> {
-    this.#files.mark(to, FileState.WRITTEN)
+    this.#changing(to, request)
     const offsets = memory(16)
     offsets.bytes.writeBigInt64LE(BigInt(request.offset), 0)
     offsets.bytes.writeBigInt64LE(BigInt(request.outOffset), 8)

@@ -100,7 +100,7 @@ export class Passthrough implements NodeOperations<number, number> {
     this.#attributes = new AttributeOperations(this.resolver, this.credentials, options)
     this.#names = new NameOperations(this.resolver, this.credentials)
     this.#data = new DataOperations(this.files, this.#attributes, this.credentials, kind)
-    this.#xattrs = new XattrOperations(this.resolver)
+    this.#xattrs = new XattrOperations(this.resolver, this.credentials)
     this.#locks = new LockOperations(this.resolver)
     nodes.onFree = (node) => {
       const fd = this.resolver.cache.take(node)
@@ -203,9 +203,9 @@ export class Passthrough implements NodeOperations<number, number> {
     const { flags } = request
     const writes = (flags & c.O_ACCMODE) !== c.O_RDONLY || (flags & c.O_TRUNC) !== 0
     if (writes && this.#options.readOnly) throw new FilesystemError('EROFS')
+    if (flags & c.O_TRUNC) this.credentials.keepSetId(!request.killSetId)
     const fd = this.resolver.open(node, flags)
     if (fd < 0) throw new FilesystemError(-fd)
-    if (flags & c.O_TRUNC && request.killSetId) this.#attributes.clearSetId(fd)
     this.#opened(fd, node, flags, reply)
     return fd
   }

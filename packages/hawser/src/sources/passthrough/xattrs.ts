@@ -9,6 +9,7 @@ import {
   sys,
   type XattrReply,
 } from '@hawser/fuse'
+import type { Credentials } from './credentials.js'
 import { Identity } from './identity.js'
 import type { Resolver } from './resolver.js'
 
@@ -18,9 +19,11 @@ const VALUE_MAX = 65536
 /** Extended attributes, by the descriptor's path: an O_PATH descriptor takes no fgetxattr(2). */
 export class XattrOperations {
   readonly #resolver: Resolver
+  readonly #credentials: Credentials
 
-  constructor(resolver: Resolver) {
+  constructor(resolver: Resolver, credentials: Credentials) {
     this.#resolver = resolver
+    this.#credentials = credentials
   }
 
   #path(node: number): number {
@@ -58,6 +61,7 @@ export class XattrOperations {
 
   set(node: number, request: SetxattrRequest): void {
     const { name, size, flags } = request
+    this.#credentials.keepSetId(true)
     const value = request.message.inputAddress + name.end + 1
     checked(native.syscall(sys.setxattr, this.#path(node), name.address, value, size, flags))
     if (request.killSetGid) this.#clearSetGid(node)
