@@ -12,7 +12,7 @@
 
 enum { HANDLE_MAX = 128 }; // MAX_HANDLE_SZ, open_by_handle_at(2)
 
-// What identifies a file, as 32-bit words for JavaScript: see identity.ts.
+// What identifies a file, as 32-bit words for JavaScript: see identity.ts of the passthrough source.
 struct identity {
   uint32_t mode, nlink;
   uint32_t dev_major, dev_minor;
@@ -20,7 +20,7 @@ struct identity {
   uint64_t birth_seconds;
   uint32_t birth_nanoseconds, attributes;
   uint64_t size;
-  uint64_t mount;
+  uint32_t gid, unused;
   struct { uint32_t bytes; int32_t type; uint8_t data[HANDLE_MAX]; } handle;
 };
 
@@ -46,7 +46,7 @@ static void fill_attributes(struct fuse_attr *attr, const struct statx *stat) {
 
 static int stat_file(int directory, const char *path, int flags, struct fuse_attr *attr, struct identity *identity, bool handle) {
   struct statx stat;
-  if (statx(directory, path, flags, STATX_BASIC_STATS | STATX_BTIME | STATX_MNT_ID, &stat)) return -errno;
+  if (statx(directory, path, flags, STATX_BASIC_STATS | STATX_BTIME, &stat)) return -errno;
   if (attr) fill_attributes(attr, &stat);
   if (!identity) return 0;
   identity->mode = stat.stx_mode;
@@ -59,7 +59,7 @@ static int stat_file(int directory, const char *path, int flags, struct fuse_att
   identity->birth_nanoseconds = birth ? stat.stx_btime.tv_nsec : 0;
   identity->attributes = (uint32_t)stat.stx_attributes;
   identity->size = stat.stx_size;
-  identity->mount = stat.stx_mnt_id;
+  identity->gid = stat.stx_gid;
   identity->handle.bytes = 0;
   if (handle) {
     identity->handle.bytes = HANDLE_MAX;

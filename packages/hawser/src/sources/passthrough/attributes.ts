@@ -6,6 +6,7 @@ import {
   FilesystemError,
   native,
   offload,
+  type Request,
   type SetattrRequest,
   SetattrValid,
   type SettableTime,
@@ -13,7 +14,7 @@ import {
   type StatxRequest,
   sys,
 } from '@hawser/fuse'
-import { type Credentials, withoutSetId } from './credentials.js'
+import type { Credentials } from './credentials.js'
 import { Identity } from './identity.js'
 import { memory, text } from './memory.js'
 import type { PassthroughOptions } from './options.js'
@@ -129,7 +130,7 @@ export class AttributeOperations {
     checked(resolver.stat(target, 0, 0))
     const { words } = resolver.identity
     const before = words[Identity.SIZE_LOW] + words[Identity.SIZE_HIGH] * 4294967296
-    if (request.killSetId) this.#killSetId(target, fd !== undefined, words[Identity.MODE])
+    if (request.killSetId) this.#killSetId(target, fd !== undefined, request)
     if (before - size < LARGE_FILE) {
       checked(this.#truncate(target, fd, size))
       return undefined
@@ -149,15 +150,19 @@ export class AttributeOperations {
       : native.syscall(sys.ftruncate, fd, size)
   }
 
-  #killSetId(target: number, open: boolean, mode: number): void {
-    const kept = withoutSetId(mode)
-    if (this.#credentials.privileged && kept !== (mode & 0o7777)) this.#setMode(target, open, kept)
+  /** Clears set-id bits as the caller's change asks; `resolver.identity` has just been filled. */
+  #killSetId(target: number, open: boolean, request: Request): void {
+    const { words } = this.#resolver.identity
+    const mode = words[Identity.MODE]
+    if (!this.#credentials.privileged || (mode & (c.S_ISUID | c.S_ISGID)) === 0) return
+    const kept = this.#credentials.modeAfterChange(request, mode, words[Identity.GID])
+    if (kept !== (mode & 0o7777)) this.#setMode(target, open, kept)
   }
 
   /** Clears set-id bits of an open file, for work that other threads will do with full privilege. */
-  clearSetId(fd: number): void {
-    if (!this.#credentials.privileged || this.#resolver.stat(fd, 0, 0) < 0) return
-    this.#killSetId(fd, true, this.#resolver.identity.words[Identity.MODE])
+  clearSetId(fd: number, request: Request): void {
+    if (this.#credentials.privileged && this.#resolver.stat(fd, 0, 0) === 0)
+      this.#killSetId(fd, true, request)
   }
 
   #setTimes(node: number, target: number, request: SetattrRequest): void {

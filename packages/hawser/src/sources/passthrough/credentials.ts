@@ -49,10 +49,20 @@ export class Credentials {
   keepSetId(keep: boolean): void {
     if (this.privileged) native.keepSetId(keep ? 1 : 0)
   }
-}
 
-/** What is left of a mode when set-id bits are cleared: set-group-ID without group execution marks mandatory locking and stays. */
-export function withoutSetId(mode: number): number {
-  const groupRuns = (mode & 0o010) !== 0
-  return mode & ~(c.S_ISUID | (groupRuns ? c.S_ISGID : 0)) & 0o7777
+  /**
+   * What a change of contents by this caller leaves of a mode (setattr_should_drop_sgid() of fs/attr.c): no set-user-ID; no
+   * set-group-ID where the group may execute, or the caller is outside the group.
+   */
+  modeAfterChange(request: Request, mode: number, group: number): number {
+    let kept = mode & 0o7777 & ~c.S_ISUID
+    if (kept & c.S_ISGID && (kept & 0o010 || !this.#inGroup(request, group))) kept &= ~c.S_ISGID
+    return kept
+  }
+
+  #inGroup(request: Request, group: number): boolean {
+    if (request.gid === group) return true
+    const count = this.#groupsOf(request.pid)
+    return this.#groups.words.subarray(0, count).includes(group)
+  }
 }

@@ -68,7 +68,7 @@ export class DataOperations {
     const flags = this.#follow(fd, request.fromCache ? this.#files.flags(fd) & ~c.O_APPEND : request.flags)
     this.#files.mark(fd, FileState.WRITTEN)
     if (this.#inThread(flags)) {
-      if (killSetId) this.#attributes.clearSetId(fd)
+      if (killSetId) this.#attributes.clearSetId(fd, request)
       return this.#writeInThread(fd, request, reply, 0)
     }
     this.#credentials.keepSetId(!killSetId)
@@ -81,7 +81,7 @@ export class DataOperations {
         this.#cannotTell = true
         result = this.#writeTimed(fd, dataAddress, size, offset)
       } else if (result === -errno.EAGAIN || (result >= 0 && result < size)) {
-        if (killSetId) this.#attributes.clearSetId(fd)
+        if (killSetId) this.#attributes.clearSetId(fd, request)
         return this.#writeInThread(fd, request, reply, Math.max(result, 0))
       }
     }
@@ -137,7 +137,7 @@ export class DataOperations {
   /** Contents change by a request that has no flag for set-id bits: whoever is not root loses them, as with a write. */
   #changing(fd: number, request: Request): void {
     this.#files.mark(fd, FileState.WRITTEN)
-    if (request.uid !== 0) this.#attributes.clearSetId(fd)
+    if (request.uid !== 0) this.#attributes.clearSetId(fd, request)
   }
 
   async fsync(fd: number, request: FsyncRequest): Promise<void> {

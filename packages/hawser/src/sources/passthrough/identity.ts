@@ -17,7 +17,7 @@ export const Identity = {
   ATTRIBUTES: 9,
   SIZE_LOW: 10,
   SIZE_HIGH: 11,
-  MOUNT_LOW: 12,
+  GID: 12,
   HANDLE_BYTES: 14,
   HANDLE_TYPE: 15,
   HANDLE: 16,

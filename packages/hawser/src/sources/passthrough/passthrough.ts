@@ -247,7 +247,16 @@ export class Passthrough implements NodeOperations<number, number> {
   #backingId(fd: number, node: number): number {
     if (!this.#options.kernelPassthrough || this.resolver.nodes.type(node) !== c.S_IFREG) return 0
     if (this.resolver.nodes.openCount(node) > 0) return this.#backing.get(node) ?? 0
+    // The kernel writes with the privilege of this moment. Bits set while the file is open fall at any write, root's too;
+    // a file that has them now is served here, where callers can be told apart.
+    if (
+      this.resolver.stat(fd, 0, 0) < 0 ||
+      this.resolver.identity.words[Identity.MODE] & (c.S_ISUID | c.S_ISGID)
+    )
+      return 0
+    this.credentials.keepSetId(false)
     const id = this.#host?.openBacking(fd) ?? 0
+    this.credentials.keepSetId(true)
     if (id <= 0) return 0
     this.#backing.set(node, id)
     return id
