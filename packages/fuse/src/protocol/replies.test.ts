@@ -42,6 +42,20 @@ function setEntry(reply: r.EntryReply | r.DirectoryEntryFields, f: Fields): void
   setAttributes(reply.attr, f)
 }
 
+/** The same, field by field. */
+function setEach(attr: r.Attributes, f: Fields): void {
+  const time = (name: string) => ({ seconds: signed(f[name]), nanoseconds: number(f[`${name}nsec`]) })
+  Object.assign(attr, { ino: number(f.ino), size: number(f.size), blocks: number(f.blocks) })
+  Object.assign(attr, { atime: time('atime'), mtime: time('mtime'), ctime: time('ctime') })
+  Object.assign(attr, {
+    mode: number(f.mode),
+    nlink: number(f.nlink),
+    uid: number(f.uid),
+    gid: number(f.gid),
+  })
+  Object.assign(attr, { rdev: number(f.rdev), blksize: number(f.blksize) })
+}
+
 interface Encoder {
   size: number
   encode(message: Message, fields: Fields, frame: Frame): void
@@ -247,6 +261,22 @@ for (const frame of made().frames.filter(({ kind }) => kind === 'reply'))
     assert.equal(sent(message).toString('hex'), frame.hex)
     assert.equal(message.failed, frame.operation === 'ERROR')
   })
+
+test('attributes, field by field', () => {
+  const frame = made().frames.find(({ operation }) => operation === 'ATTR')
+  assert.ok(frame)
+  const message = replyTo(frame.header.unique, r.AttrReply.size)
+  const reply = new r.AttrReply(message)
+  reply.attrTimeout = timeout(frame.fields.attr_valid, frame.fields.attr_valid_nsec)
+  setEach(reply.attr, frame.fields)
+  assert.equal(sent(message).toString('hex'), frame.hex)
+  // An inode number whose upper half tells a file system apart.
+  reply.attr.inoHigh = 0x89abcdef
+  assert.deepEqual(
+    [reply.attr.inoHigh, reply.attr.inoLow],
+    [0x89abcdef, Number(BigInt(frame.fields.ino) & 0xffffffffn)],
+  )
+})
 
 test('several directory entries follow each other, and one that does not fit is refused whole', () => {
   for (const plus of [false, true]) {

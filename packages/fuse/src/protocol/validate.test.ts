@@ -79,6 +79,31 @@ test('the fixed arguments of an operation have their structure’s size', () => 
   }
 })
 
+test('the shortest names are enough', () => {
+  const structure: Record<string, [size: number, names: number]> = {
+    LOOKUP: [0, 1],
+    UNLINK: [0, 1],
+    RMDIR: [0, 1],
+    REMOVEXATTR: [0, 1],
+    SYMLINK: [0, 2],
+    MKNOD: [sizes.fuse_mknod_in, 1],
+    MKDIR: [sizes.fuse_mkdir_in, 1],
+    RENAME: [sizes.fuse_rename_in, 2],
+    RENAME2: [sizes.fuse_rename2_in, 2],
+    LINK: [sizes.fuse_link_in, 1],
+    CREATE: [sizes.fuse_create_in, 1],
+    TMPFILE: [sizes.fuse_create_in, 1],
+    SETXATTR: [sizes.fuse_setxattr_in, 1],
+    GETXATTR: [sizes.fuse_getxattr_in, 1],
+  }
+  for (const [operation, [size, names]] of Object.entries(structure)) {
+    const request = Buffer.concat([Buffer.alloc(40 + size), Buffer.from('n\0'.repeat(names))])
+    request.writeUInt32LE(request.length, 0)
+    request.writeUInt32LE(Opcode[operation as keyof typeof Opcode], 4)
+    assert.equal(validate(request), undefined, operation)
+  }
+})
+
 test('unknown operations pass: they are answered ENOSYS', () => {
   for (const opcode of [0, 7, 19, 48, 49, 54, 63, 64, 4096, 0xffffffff]) {
     const request = Buffer.alloc(40)
