@@ -1,4 +1,5 @@
 import { mkdirSync, readFileSync, realpathSync, writeFileSync } from 'node:fs'
+import { loadavg } from 'node:os'
 import { join } from 'node:path'
 import { makeWorkDirectory, removeDirectory, removeLeftovers } from './leftovers.js'
 import { describeMachine } from './machine.js'
@@ -79,6 +80,7 @@ async function main(): Promise<number> {
       print(`${reportRow(result)}\n`)
     }
     print(reportTargets(results))
+    print(`\nLoad average at the end: ${loadavg()[0].toFixed(2)}.`)
     if (options.json)
       writeFileSync(options.json, JSON.stringify({ machine, options, results: plain(results) }, null, 1))
     const failures = results.flatMap(({ row, servers }) =>

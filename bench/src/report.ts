@@ -115,15 +115,18 @@ export function reportTargets(results: readonly RowResult[]): string {
       .map((result) => {
         const what = [`${row.title} (${result.server.label})`, against, `${wanted.toFixed(2)}×`]
         const line = lines.find((line) => line.result === result)
-        if (!line || !yardstick || !typical) return [...what, missing, missing, missing, reasonOf(result)]
+        if (!line || !yardstick || !typical)
+          return [...what, missing, missing, missing, missing, reasonOf(result)]
         const value = line.summary.medianRate / yardstick.medianRate
         const paired = pairedRatio(line.rates, typical.rates)
         const best = line.summary.bestRate / yardstick.bestRate
-        return [...what, ...[value, paired, best].map(times), value >= wanted ? 'reached' : 'missed']
+        const latency = yardstick.p50 / line.summary.p50
+        const verdict = value >= wanted ? 'reached' : 'missed'
+        return [...what, ...[value, paired, best, latency].map(times), verdict]
       })
   })
   if (table.length === 0) return ''
-  const header = ['figure', 'against', 'wanted', 'median', 'same round', 'best', 'verdict']
+  const header = ['figure', 'against', 'wanted', 'median', 'same round', 'best', 'p50', 'verdict']
   return ['## Targets', '', ...markdownTable([header, ...table])].join('\n')
 }
 
@@ -158,7 +161,7 @@ function ratio(value: number, yardstick: number | undefined): string {
 }
 
 function times(value: number): string {
-  return `${value.toFixed(2)}×`
+  return Number.isFinite(value) ? `${value.toFixed(2)}×` : missing
 }
 
 export function markdownTable(table: readonly string[][]): string[] {

@@ -32,7 +32,7 @@ test('the yardstick takes the better mode for each figure', () => {
   const rate = (one: Sample) => one.opsPerSecond
   const single = summarize([sample(10, 1), sample(20, 1), sample(90, 1)], rate)
   const threads = summarize([sample(30, 1), sample(30, 1), sample(30, 1)], rate)
-  assert.deepEqual(better([single, threads]), { medianRate: 30, bestRate: 90 })
+  assert.deepEqual(better([single, threads]), { medianRate: 30, bestRate: 90, p50: 1 })
   assert.equal(better([]), undefined)
 })
 

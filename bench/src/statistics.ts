@@ -43,12 +43,15 @@ export function summarize(samples: readonly Sample[], rateOf: (sample: Sample) =
   }
 }
 
+export type Yardstick = Pick<Summary, 'medianRate' | 'bestRate' | 'p50'>
+
 /** The yardstick of a row: for each figure, the better of the modes that libfuse has. */
-export function better(summaries: readonly Summary[]): { medianRate: number; bestRate: number } | undefined {
+export function better(summaries: readonly Summary[]): Yardstick | undefined {
   if (summaries.length === 0) return undefined
   return {
     medianRate: Math.max(...summaries.map((summary) => summary.medianRate)),
     bestRate: Math.max(...summaries.map((summary) => summary.bestRate)),
+    p50: Math.min(...summaries.map((summary) => summary.p50)),
   }
 }
 
