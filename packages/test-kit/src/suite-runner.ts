@@ -1,4 +1,6 @@
 /** Owns the worker process of a run: starts it, gives it cases, and replaces it when one hangs. */
+import { rmSync } from 'node:fs'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { WorkerReady, WorkerStart } from './conformance-worker.js'
 import { Hang, WatchedChild } from './watched-child.js'
@@ -42,7 +44,14 @@ export class SuiteRunner {
   }
 
   async finish(): Promise<void> {
-    if (!this.hopeless) {
+    if (this.hopeless) {
+      // The target is out of reach; the reference is plain.
+      try {
+        rmSync(join(this.#start.reference, this.#start.base), { recursive: true, force: true })
+      } catch {
+        // It stays as well.
+      }
+    } else {
       try {
         await this.ready()
         await this.#ask({ finish: true }, 60)
