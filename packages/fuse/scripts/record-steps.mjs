@@ -23,6 +23,7 @@ const main = [
   ['read', "os.pread(kept['f'], 100, 0).hex()"],
   ['fsync', "os.fsync(kept['f'])"],
   ['fdatasync', "os.fdatasync(kept['f'])"],
+  ['syncfs', "call('syncfs', kept['f'])"], // sends nothing
   ['ftruncate', "os.ftruncate(kept['f'], 12)"],
   ['stat', "status(os.stat(p('directory/file')))"],
   ['statx', "statx('directory/file', 0, 0xfff)"],

@@ -40,7 +40,7 @@ const unnamed = handleOf('tmpfile', 'TMPFILE')
 
 test('every operation that 6.18 sends is there', () => {
   const seen = new Set(requests.map(({ operation }) => operation))
-  // syncfs(2) on a FUSE mount sends nothing before Linux 6.19 or without virtiofs.
+  // The step of syncfs(2) made 6.18 send nothing to a plain FUSE mount.
   assert.deepEqual(
     Object.keys(Opcode).filter((operation) => !seen.has(operation)),
     ['SYNCFS'],
