@@ -1,7 +1,7 @@
 /** Many processes at once, doing mixed work in trees of their own and in one they share; what must hold is verified. */
 import { randomBytes } from 'node:crypto'
 import { fileURLToPath } from 'node:url'
-import type { StressReport } from './stress-worker.js'
+import type { StressReport } from './stress/files.js'
 import { WatchedChild } from './watched-child.js'
 
 export interface StressOptions {

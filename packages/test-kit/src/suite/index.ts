@@ -13,6 +13,7 @@ import { cases as locks } from './locks.js'
 import { cases as many } from './many.js'
 import { cases as mmap } from './mmap.js'
 import { cases as names } from './names.js'
+import { cases as ownership } from './ownership.js'
 import { cases as permissions } from './permissions.js'
 import { cases as readOnly } from './read-only.js'
 import { cases as rename } from './rename.js'
@@ -28,6 +29,7 @@ const themes: Record<string, ConformanceCase[]> = {
   links,
   errno,
   permissions,
+  ownership,
   timestamps,
   directories,
   rename,
