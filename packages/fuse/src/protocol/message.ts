@@ -68,7 +68,11 @@ export class Message {
     this.output[2] = this.input[2]
     this.output[3] = this.input[3]
     this.interrupted = false
+    // A handler that threw may have left something of its own.
     this.rangeFd = -1
+    this.gathered = undefined
+    this.onSent = undefined
+    this.controller = undefined
   }
 
   /** Makes the reply an error; `value` is a positive errno below 512 (what the kernel accepts). */
