@@ -1,5 +1,6 @@
 // File attributes and directory entries in the layouts of FUSE's wire (linux/fuse.h), made where they will be sent from.
 #include "addon.h"
+#include "files.h"
 #include <dirent.h>
 #include <fcntl.h>
 #include <linux/fuse.h>
@@ -9,20 +10,6 @@
 #include <sys/sysmacros.h>
 #include <sys/vfs.h>
 #include <unistd.h>
-
-enum { HANDLE_MAX = 128 }; // MAX_HANDLE_SZ, open_by_handle_at(2)
-
-// What identifies a file, as 32-bit words for JavaScript: see identity.ts of the passthrough source.
-struct identity {
-  uint32_t mode, nlink;
-  uint32_t dev_major, dev_minor;
-  uint64_t ino;
-  uint64_t birth_seconds;
-  uint32_t birth_nanoseconds, attributes;
-  uint64_t size;
-  uint32_t gid, unused;
-  struct { uint32_t bytes; int32_t type; uint8_t data[HANDLE_MAX]; } handle;
-};
 
 static void fill_attributes(struct fuse_attr *attr, const struct statx *stat) {
   attr->ino = stat->stx_ino;
@@ -44,7 +31,7 @@ static void fill_attributes(struct fuse_attr *attr, const struct statx *stat) {
   attr->flags = 0;
 }
 
-static int stat_file(int directory, const char *path, int flags, struct fuse_attr *attr, struct identity *identity, bool handle) {
+int stat_file(int directory, const char *path, int flags, struct fuse_attr *attr, struct identity *identity, bool handle) {
   struct statx stat;
   if (statx(directory, path, flags, STATX_BASIC_STATS | STATX_BTIME, &stat)) return -errno;
   if (attr) fill_attributes(attr, &stat);
@@ -69,14 +56,7 @@ static int stat_file(int directory, const char *path, int flags, struct fuse_att
   return 0;
 }
 
-// statAt(directory, path, flags, attr, identity, handle: 0|1) -> 0 or -errno; attr (struct fuse_attr) and identity may be 0
-static napi_value stat_at(napi_env env, napi_callback_info info) {
-  ARGUMENTS(6)
-  return number(env, stat_file((int)argument(env, argv[0]), pointer(env, argv[1]), (int)argument(env, argv[2]), pointer(env, argv[3]),
-                               pointer(env, argv[4]), argument(env, argv[5]) != 0));
-}
-
-// statfs(fd, reply: struct fuse_kstatfs) -> 0 or -errno
+// statFilesystem(fd, reply: struct fuse_kstatfs) -> 0 or -errno
 static napi_value stat_filesystem(napi_env env, napi_callback_info info) {
   ARGUMENTS(2)
   struct statfs stat;
@@ -166,7 +146,6 @@ static napi_value read_directory(napi_env env, napi_callback_info info) {
 }
 
 void export_files(napi_env env, napi_value exports) {
-  export_function(env, exports, "statAt", stat_at);
   export_function(env, exports, "statFilesystem", stat_filesystem);
   export_function(env, exports, "filesystemType", filesystem_type);
   export_function(env, exports, "readDirectory", read_directory);

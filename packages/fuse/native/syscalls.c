@@ -1,5 +1,6 @@
 // Any system call by its number, on the calling thread, optionally as another user.
 #include "addon.h"
+#include "files.h"
 #include <sys/syscall.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
@@ -14,12 +15,52 @@ static napi_value address(napi_env env, napi_callback_info info) {
   return number(env, (double)(uintptr_t)data);
 }
 
-// syscall(number, a0 … a5) -> value or -errno
+// A call's arguments and result, numbers in memory that JavaScript writes and reads: fetching seven arguments through N-API
+// costs as much as a short system call.
+struct call {
+  double result, arguments[12];
+};
+
+static napi_value system_call(napi_env, napi_callback_info);
+static napi_value system_call_as(napi_env, napi_callback_info);
+static napi_value stat_at(napi_env, napi_callback_info);
+
+// caller(kind: 0 syscall, 1 syscallAs, 2 statAt; control: bytes of Float64Array[13]) -> a function without arguments. The
+// caller keeps `control` alive. native.ts has the three functions that use it.
+static napi_value caller(napi_env env, napi_callback_info info) {
+  ARGUMENTS(2)
+  static const napi_callback kinds[] = {system_call, system_call_as, stat_at};
+  void *control = NULL;
+  napi_get_typedarray_info(env, argv[1], NULL, NULL, &control, NULL, NULL);
+  napi_value function;
+  napi_create_function(env, "call", NAPI_AUTO_LENGTH, kinds[argument(env, argv[0]) % 3], control, &function);
+  return function;
+}
+
+static struct call *call_of(napi_env env, napi_callback_info info) {
+  void *data;
+  napi_get_cb_info(env, info, NULL, NULL, NULL, &data);
+  return data;
+}
+
+static int64_t make(const double *a) {
+  return answer(syscall((long)a[0], (long)a[1], (long)a[2], (long)a[3], (long)a[4], (long)a[5], (long)a[6]));
+}
+
+// number, a0 … a5 -> value or -errno
 static napi_value system_call(napi_env env, napi_callback_info info) {
-  ARGUMENTS(7)
-  int64_t a[7] = {0};
-  for (size_t i = 0; i < argc && i < 7; i++) a[i] = argument(env, argv[i]);
-  return number(env, (double)answer(syscall(a[0], a[1], a[2], a[3], a[4], a[5], a[6])));
+  struct call *call = call_of(env, info);
+  call->result = (double)make(call->arguments);
+  return NULL;
+}
+
+// directory, path, flags, attr, identity, handle: 0|1 -> 0 or -errno; attr (struct fuse_attr) and identity may be 0
+static napi_value stat_at(napi_env env, napi_callback_info info) {
+  struct call *call = call_of(env, info);
+  const double *a = call->arguments;
+  call->result = stat_file((int)a[0], (const char *)(uintptr_t)a[1], (int)a[2], (struct fuse_attr *)(uintptr_t)a[3],
+                           (struct identity *)(uintptr_t)a[4], a[5] != 0);
+  return NULL;
 }
 
 // Effective capabilities of this thread with CAP_FSETID on or off; the last state is remembered, since every write by a
@@ -45,43 +86,37 @@ static napi_value keep_set_id(napi_env env, napi_callback_info info) {
   return number(env, set_fsetid(argument(env, argv[0]) != 0));
 }
 
-// syscallAs(uid, gid, groupsAddress, groupCount, umask, number, a0 … a5) -> value or -errno
+// uid, gid, groups address, group count, umask, number, a0 … a5 -> value or -errno
 // The file-system identity is the thread's own (setfsuid(2), and setgroups(2) by its raw system call); it is restored on
 // every path. CAP_FSETID is as at the start, since the mode may hold set-id bits. uid 0 with gid 0 needs no change of identity. The umask is the process's: it is set when it differs.
 static napi_value system_call_as(napi_env env, napi_callback_info info) {
-  ARGUMENTS(12)
-  uint32_t uid = (uint32_t)argument(env, argv[0]), gid = (uint32_t)argument(env, argv[1]);
-  gid_t *groups = pointer(env, argv[2]);
-  size_t count = (size_t)argument(env, argv[3]);
+  struct call *call = call_of(env, info);
+  const double *a = call->arguments;
+  uint32_t uid = (uint32_t)a[0], gid = (uint32_t)a[1];
   static int current_umask = -1;
-  int mask = (int)argument(env, argv[4]);
-  if (mask != current_umask) {
-    umask((mode_t)mask);
-    current_umask = mask;
+  if ((int)a[4] != current_umask) {
+    current_umask = (int)a[4];
+    umask((mode_t)current_umask);
   }
-  int64_t a[7] = {0};
-  for (size_t i = 5; i < argc && i < 12; i++) a[i - 5] = argument(env, argv[i]);
   bool other = uid != 0 || gid != 0;
-  int kept = set_fsetid(true);
-  if (kept < 0) return number(env, kept);
+  call->result = set_fsetid(true);
+  if (call->result < 0) return NULL;
   if (other) {
-    if (syscall(SYS_setgroups, count, groups)) return number(env, -errno);
+    if (syscall(SYS_setgroups, (size_t)a[3], (gid_t *)(uintptr_t)a[2])) {
+      call->result = -errno;
+      return NULL;
+    }
     syscall(SYS_setfsgid, gid);
     syscall(SYS_setfsuid, uid);
-    if ((uint32_t)syscall(SYS_setfsuid, -1) != uid || (uint32_t)syscall(SYS_setfsgid, -1) != gid) {
-      syscall(SYS_setfsuid, 0);
-      syscall(SYS_setfsgid, 0);
-      syscall(SYS_setgroups, 0, NULL);
-      return number(env, -EPERM);
-    }
   }
-  int64_t result = answer(syscall(a[0], a[1], a[2], a[3], a[4], a[5], a[6]));
+  bool changed = !other || ((uint32_t)syscall(SYS_setfsuid, -1) == uid && (uint32_t)syscall(SYS_setfsgid, -1) == gid);
+  call->result = changed ? (double)make(a + 5) : -EPERM;
   if (other) {
     syscall(SYS_setfsuid, 0);
     syscall(SYS_setfsgid, 0);
     syscall(SYS_setgroups, 0, NULL);
   }
-  return number(env, (double)result);
+  return NULL;
 }
 
 // readNowait(fd, address, length, offset) -> bytes, -EAGAIN where it would sleep, -EOPNOTSUPP where the file cannot tell
@@ -101,8 +136,7 @@ static napi_value write_nowait(napi_env env, napi_callback_info info) {
 
 void export_syscalls(napi_env env, napi_value exports) {
   export_function(env, exports, "address", address);
-  export_function(env, exports, "syscall", system_call);
-  export_function(env, exports, "syscallAs", system_call_as);
+  export_function(env, exports, "caller", caller);
   export_function(env, exports, "keepSetId", keep_set_id);
   export_function(env, exports, "readNowait", read_nowait);
   export_function(env, exports, "writeNowait", write_nowait);

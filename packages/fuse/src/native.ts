@@ -311,9 +311,11 @@ export type ErrnoName =
 
 const path = fileURLToPath(new URL('../build/native.node', import.meta.url))
 
-function load(): Native {
+type Addon = Omit<Native, 'syscall' | 'syscallAs' | 'statAt'> & { caller(kind: number, control: Uint8Array): () => void }
+
+function load(): Addon {
   try {
-    return createRequire(import.meta.url)(path) as Native
+    return createRequire(import.meta.url)(path) as Addon
   } catch (error) {
     throw new Error(
       `cannot load the FUSE addon ${path}: ${(error as Error).message}; build it with \`npm run build\` (needs a C compiler)`,
@@ -321,5 +323,76 @@ function load(): Native {
   }
 }
 
-export const native: Native = load()
-export const { sys, constants, errno } = native
+// Objects that the addon made are hash tables; their copies have fast properties.
+const addon = load()
+const SYSCALL = 0
+const SYSCALL_AS = 1
+const STAT_AT = 2
+const RESULT = 0
+
+/** A native function whose arguments and result lie in memory, from index 1 and at 0. */
+function caller(kind: number): { control: Float64Array; call: () => void } {
+  const control = new Float64Array(13)
+  return { control, call: addon.caller(kind, new Uint8Array(control.buffer)) }
+}
+
+const { control: s, call: callSyscall } = caller(SYSCALL)
+function syscall(number: number, a0 = 0, a1 = 0, a2 = 0, a3 = 0, a4 = 0, a5 = 0): number {
+  s[1] = number
+  s[2] = a0
+  s[3] = a1
+  s[4] = a2
+  s[5] = a3
+  s[6] = a4
+  s[7] = a5
+  callSyscall()
+  return s[RESULT]
+}
+
+const { control: as, call: callAs } = caller(SYSCALL_AS)
+function syscallAs(
+  uid: number,
+  gid: number,
+  groups: Address,
+  groupCount: number,
+  umask: number,
+  number: number,
+  a0 = 0,
+  a1 = 0,
+  a2 = 0,
+  a3 = 0,
+  a4 = 0,
+  a5 = 0,
+): number {
+  as[1] = uid
+  as[2] = gid
+  as[3] = groups
+  as[4] = groupCount
+  as[5] = umask
+  as[6] = number
+  as[7] = a0
+  as[8] = a1
+  as[9] = a2
+  as[10] = a3
+  as[11] = a4
+  as[12] = a5
+  callAs()
+  return as[RESULT]
+}
+
+const { control: st, call: callStat } = caller(STAT_AT)
+function statAt(directory: number, path: Address, flags: number, attr: Address, identity: Address, handle: number): number {
+  st[1] = directory
+  st[2] = path
+  st[3] = flags
+  st[4] = attr
+  st[5] = identity
+  st[6] = handle
+  callStat()
+  return st[RESULT]
+}
+
+export const native: Native = { ...addon, syscall, syscallAs, statAt }
+export const sys: Native['sys'] = { ...addon.sys }
+export const constants: Native['constants'] = { ...addon.constants }
+export const errno: Native['errno'] = { ...addon.errno }

@@ -19,8 +19,8 @@ export class ByteArena {
 
   constructor() {
     this.#buffer = new SharedArrayBuffer(INITIAL, { maxByteLength: MAXIMUM })
-    this.#bytes = new Uint8Array(this.#buffer)
-    this.#words = new Uint32Array(this.#buffer)
+    this.#bytes = new Uint8Array(this.#buffer, 0, this.#buffer.byteLength)
+    this.#words = new Uint32Array(this.#buffer, 0, this.#buffer.byteLength >> 2)
     this.address = native.address(this.#bytes)
   }
 
@@ -57,7 +57,7 @@ export class ByteArena {
     const size = Math.min(MAXIMUM, Math.ceil((this.#buffer.byteLength * 3) / 2 / 65536) * 65536)
     if (size < this.#end * UNIT) throw new RangeError('too many names: the name memory is full')
     this.#buffer.grow(size)
-    this.#bytes = new Uint8Array(this.#buffer)
-    this.#words = new Uint32Array(this.#buffer)
+    this.#bytes = new Uint8Array(this.#buffer, 0, this.#buffer.byteLength)
+    this.#words = new Uint32Array(this.#buffer, 0, this.#buffer.byteLength >> 2)
   }
 }

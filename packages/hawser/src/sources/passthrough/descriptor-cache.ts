@@ -12,6 +12,8 @@ export class DescriptorCache {
   #used = 0
   /** Descriptors of nodes that nothing else leads to, beyond the cache's own number. */
   readonly #pinned = new Map<number, number>()
+  /** Of these, the nodes whose last close may have much to free. */
+  readonly #large = new Set<number>()
 
   constructor(nodes: PassthroughNodes, capacity: number) {
     this.#nodes = nodes
@@ -52,8 +54,13 @@ export class DescriptorCache {
   }
 
   /** Keeps a node's descriptor until the node is forgotten: nothing else leads to it any more. */
-  pin(node: number, fd: number): void {
+  pin(node: number, fd: number, large: boolean): void {
     this.#pinned.set(node, fd)
+    if (large) this.#large.add(node)
+  }
+
+  isLarge(node: number): boolean {
+    return this.#large.size > 0 && this.#large.has(node)
   }
 
   isPinned(node: number): boolean {
@@ -78,6 +85,7 @@ export class DescriptorCache {
     if (this.#pinned.size === 0) return -1
     const fd = this.#pinned.get(node) ?? -1
     this.#pinned.delete(node)
+    if (this.#large.size > 0) this.#large.delete(node)
     return fd
   }
 }

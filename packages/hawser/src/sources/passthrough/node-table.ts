@@ -2,6 +2,8 @@
 //
 // Records lie in shared memory that never moves, so that several workers can share them: reference counts are changed
 // atomically; everything else is written under the table's lock once there is more than one worker.
+//
+// Views have a length of their own: on a growable buffer, a view without one asks the runtime for its length at each access.
 import type { Name, NodeTable } from '@hawser/fuse'
 import { ByteArena } from './byte-arena.js'
 import { Identity } from './identity.js'
@@ -62,8 +64,8 @@ export class PassthroughNodes implements NodeTable<number> {
 
   constructor() {
     this.#buffer = new SharedArrayBuffer(INITIAL * STRIDE * 4, { maxByteLength: NODES_MAX * STRIDE * 4 })
-    this.#words = new Uint32Array(this.#buffer)
-    this.#counts = new Int32Array(this.#buffer)
+    this.#words = new Uint32Array(this.#buffer, 0, this.#buffer.byteLength >> 2)
+    this.#counts = new Int32Array(this.#buffer, 0, this.#buffer.byteLength >> 2)
   }
 
   get size(): number {
@@ -455,8 +457,8 @@ export class PassthroughNodes implements NodeTable<number> {
     const records = Math.min(NODES_MAX, Math.ceil((this.#words.length / STRIDE) * 1.5))
     if (records <= this.#end) throw new RangeError(`more than ${NODES_MAX} files in use`)
     this.#buffer.grow(records * STRIDE * 4)
-    this.#words = new Uint32Array(this.#buffer)
-    this.#counts = new Int32Array(this.#buffer)
+    this.#words = new Uint32Array(this.#buffer, 0, this.#buffer.byteLength >> 2)
+    this.#counts = new Int32Array(this.#buffer, 0, this.#buffer.byteLength >> 2)
     if (records <= this.#buckets.length) return
     const nodes = this.#end
     this.#buckets = new Uint32Array(this.#buckets.length * 2)

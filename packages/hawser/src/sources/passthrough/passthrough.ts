@@ -54,7 +54,7 @@ import {
 import { AttributeOperations } from './attributes.js'
 import { Credentials } from './credentials.js'
 import { DataOperations } from './data.js'
-import { filesystemKind } from './filesystem-kind.js'
+import { type FilesystemKind, filesystemKind } from './filesystem-kind.js'
 import { IDENTITY_SIZE, Identities, Identity } from './identity.js'
 import { inodeFlags } from './inode-flags.js'
 import { LockOperations } from './locks.js'
@@ -62,7 +62,7 @@ import { memory } from './memory.js'
 import { NameOperations } from './names.js'
 import { FileState, OpenFiles } from './open-files.js'
 import type { PassthroughOptions } from './options.js'
-import { LARGE_FILE, Resolver } from './resolver.js'
+import { Resolver } from './resolver.js'
 import type { SourceRoot } from './source-root.js'
 import { XattrOperations } from './xattrs.js'
 
@@ -89,6 +89,7 @@ export class Passthrough implements NodeOperations<number, number> {
   readonly #listed = new Identities(LISTING_MAX)
   /** Backing ids of files that the kernel serves itself, by node; 0: not this one while it is open. */
   readonly #backing = new Map<number, number>()
+  readonly #kind: FilesystemKind
   #host: Host | undefined
 
   constructor(root: SourceRoot, options: PassthroughOptions) {
@@ -96,15 +97,17 @@ export class Passthrough implements NodeOperations<number, number> {
     this.resolver = new Resolver(root, options.submounts)
     const { nodes } = this.resolver
     this.files = new OpenFiles(nodes, raiseDescriptorLimit())
-    const kind = options.kind ?? filesystemKind(root.fd)
+    this.#kind = options.kind ?? filesystemKind(root.fd)
     this.#attributes = new AttributeOperations(this.resolver, this.credentials, options)
     this.#names = new NameOperations(this.resolver, this.credentials)
-    this.#data = new DataOperations(this.files, this.#attributes, this.credentials, kind)
+    this.#data = new DataOperations(this.files, this.#attributes, this.credentials, this.#kind)
     this.#xattrs = new XattrOperations(this.resolver, this.credentials)
     this.#locks = new LockOperations(this.resolver)
     nodes.onFree = (node) => {
-      const fd = this.resolver.cache.take(node)
-      if (fd >= 0) this.#close(fd, nodes.isUnnamed(node))
+      const { cache } = this.resolver
+      const large = cache.isLarge(node)
+      const fd = cache.take(node)
+      if (fd >= 0) this.#close(fd, large)
     }
     if (!options.xattr) this.#without('getxattr', 'setxattr', 'listxattr', 'removexattr')
     if (!options.forwardLocks) this.#without('getlk', 'setlk')
@@ -238,8 +241,9 @@ export class Passthrough implements NodeOperations<number, number> {
     } else if (this.#options.cache === 'never')
       reply.flags = OpenFlag.DIRECT_IO | OpenFlag.PARALLEL_DIRECT_WRITES
     else if (this.#options.cache === 'always') reply.flags = OpenFlag.KEEP_CACHE
-    // Who cannot write has no write error to be told of at close.
-    if (!writable && !this.#options.forwardLocks) reply.flags |= OpenFlag.NOFLUSH
+    // Who cannot write has no write error to be told of at close; and only file systems on a network have any to tell then
+    // (they alone have a flush operation; what local ones could not write, write(2) and fsync(2) have said).
+    if ((!writable || this.#kind !== 'remote') && !this.#options.forwardLocks) reply.flags |= OpenFlag.NOFLUSH
     this.files.add(fd, node, flags & ~(c.O_CREAT | c.O_EXCL | c.O_NOCTTY | c.O_TRUNC), state)
   }
 
@@ -295,35 +299,25 @@ export class Passthrough implements NodeOperations<number, number> {
 
   /** Closes a handle. A file without a name lives by its descriptors: the last one is kept for as long as the kernel knows it. */
   #leave(node: number, fd: number): void {
-    const { nodes, cache } = this.resolver
+    const { resolver } = this
+    const { nodes, cache } = resolver
     const unnamed = nodes.isUnnamed(node)
+    let large = unnamed && (resolver.stat(fd, 0, 0) < 0 || resolver.lookedLarge())
     if (unnamed && nodes.openCount(node) === 1 && nodes.isReferenced(node) && cache.get(node) < 0) {
-      const kept = native.syscall(
-        sys.openat,
-        c.AT_FDCWD,
-        this.resolver.path.of(fd),
-        c.O_PATH | c.O_CLOEXEC,
-        0,
-      )
-      if (kept >= 0) cache.pin(node, kept)
+      const kept = resolver.openReal(fd, c.O_PATH)
+      if (kept >= 0) {
+        cache.pin(node, kept, large)
+        large = false
+      }
     }
     this.files.close(fd)
-    this.#close(fd, unnamed)
+    this.#close(fd, large)
   }
 
   /** Closes a descriptor; where that may free a large file's blocks, by another thread. */
-  #close(fd: number, unnamed: boolean): void {
-    if (unnamed && this.resolver.stat(fd, 0, 0) === 0) {
-      const { words } = this.resolver.identity
-      if (
-        words[Identity.NLINK] === 0 &&
-        (words[Identity.SIZE_HIGH] > 0 || words[Identity.SIZE_LOW] > LARGE_FILE)
-      ) {
-        void offload(undefined, sys.close, fd)
-        return
-      }
-    }
-    native.syscall(sys.close, fd)
+  #close(fd: number, large: boolean): void {
+    if (large) void offload(undefined, sys.close, fd)
+    else native.syscall(sys.close, fd)
   }
 
   async fsync(_node: number, fd: number | undefined, request: FsyncRequest): Promise<void> {

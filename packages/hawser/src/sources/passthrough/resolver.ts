@@ -169,6 +169,12 @@ export class Resolver {
     return this.openReal(this.pathFd(node), flags & ~c.O_NOFOLLOW)
   }
 
+  /** Whether the file that `stat` looked at last has so many blocks that freeing them takes long. */
+  lookedLarge(): boolean {
+    const { words } = this.identity
+    return words[Identity.SIZE_HIGH] > 0 || words[Identity.SIZE_LOW] > LARGE_FILE
+  }
+
   /** Opens what an O_PATH descriptor stands for. */
   openReal(fd: number, flags: number): number {
     return native.syscall(sys.openat, c.AT_FDCWD, this.path.of(fd), flags | c.O_CLOEXEC, 0)
@@ -196,7 +202,7 @@ export class Resolver {
       nodes.type(node) !== c.S_IFDIR
     )
       cache.put(node, fd)
-    else cache.pin(node, fd)
+    else cache.pin(node, fd, !known || this.lookedLarge())
     return node
   }
 }
