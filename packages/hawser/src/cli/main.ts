@@ -1,5 +1,4 @@
 // The program's door: finds the verb, loads its file and nothing else, and turns what is thrown into one line.
-import { parseArguments } from './parse.js'
 import { exitCodes, Failure, UsageError, type Verb } from './verb.js'
 import { verbs } from './verbs.js'
 
@@ -12,7 +11,19 @@ const aliases: Readonly<Record<string, string>> = {
   unmount: 'umount',
 }
 
+/** A mount that will probably go to the background: its process may start now. A wrong guess costs a process that ends. */
+function isHot(words: readonly string[]): boolean {
+  if (words[0] !== 'mount' && words[0] !== 'mount-helper') return false
+  return (
+    words.length > 2 && !process.env.HAWSER_FOREGROUND && !words.some((word) => /^(--f|--h|-[fh])/.test(word))
+  )
+}
+
 async function main(words: readonly string[]): Promise<number> {
+  if (isHot(words)) {
+    const { launchEarly } = await import('../daemon/spawn.js')
+    launchEarly(words.slice(1))
+  }
   const given = words[0] ?? 'help'
   const name = aliases[given] ?? given
   const entry = Object.hasOwn(verbs, name) ? verbs[name] : undefined
@@ -28,6 +39,7 @@ async function main(words: readonly string[]): Promise<number> {
   if (entry.hidden || name === 'help') {
     return await verb.run({ arguments: words.slice(1), options: new Map() })
   }
+  const { parseArguments } = await import('./parse.js')
   const input = parseArguments(verb, words.slice(1))
   if (input.options.has('help')) return await printHelp(verb)
   return await verb.run(input)

@@ -1,11 +1,18 @@
-// The background process: `hawser mount` starts it, sends it a ServeRequest and waits for its StartReport.
-import { closeSync, readSync, writeSync } from 'node:fs'
-import { errorMessage } from '../telemetry/log.js'
-import { REPORT_DESCRIPTOR, type ServeRequest, type StartReport } from './request.js'
-import { serve } from './serve.js'
+// The background process: `hawser mount` starts it, sends it a StartCall and waits for its StartReport.
+import { closeSync, openSync, readSync, writeSync } from 'node:fs'
+import type { StartCall, StartReport } from './request.js'
 
-/** One line; undefined when the parent has ended before it said anything. */
-function readRequest(): ServeRequest | undefined {
+// Somebody waits for this start, and loading is most of it: everything is asked for at once, not each in its turn.
+const loading = Promise.all([
+  import('./serve.js'),
+  import('../mount/index.js'),
+  import('./control-server.js'),
+])
+
+const REPORT_DESCRIPTOR = 3
+
+/** One line; undefined when the parent has ended without asking for anything. */
+function readCall(): StartCall | undefined {
   const chunks: Buffer[] = []
   for (;;) {
     const chunk = Buffer.allocUnsafe(65_536)
@@ -21,11 +28,20 @@ function report(message: StartReport): void {
   closeSync(REPORT_DESCRIPTOR)
 }
 
-const request = readRequest()
-if (request === undefined) process.exit(1)
+/** Whoever waits for the end of the parent's stderr must not wait for the mount. */
+function letOutputGo(): void {
+  closeSync(2)
+  openSync('/dev/null', 'r+') // takes the lowest free number: 2
+}
+
 let reported = false
 try {
-  await serve(request, {
+  const [{ serve }] = await loading
+  // Only now: reading waits, and would stop the loading.
+  const call = readCall()
+  if (call === undefined) process.exit(1)
+  if (!call.keepOutput) letOutputGo()
+  await serve(call.request, {
     needsRegistry: true,
     ready() {
       // EPIPE when the parent was killed: then nobody knows of this mount, and it is taken back.
@@ -36,14 +52,13 @@ try {
   process.exit(0)
 } catch (error) {
   if (!reported) {
-    const { code, stack } = error as { code?: unknown; stack?: string }
+    const {
+      code,
+      stack,
+      message = String(error),
+    } = error as { code?: unknown; stack?: string; message?: string }
     try {
-      report({
-        ok: false,
-        message: errorMessage(error),
-        code: typeof code === 'string' ? code : undefined,
-        stack,
-      })
+      report({ ok: false, message, code: typeof code === 'string' ? code : undefined, stack })
     } catch {
       // The parent has gone: nobody to tell.
     }

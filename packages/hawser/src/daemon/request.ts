@@ -24,5 +24,9 @@ export type StartReport =
   | { ok: true; pid: number }
   | { ok: false; message: string; code?: string; stack?: string }
 
-/** The background process's descriptor towards its parent. */
-export const REPORT_DESCRIPTOR = 3
+/** What the parent sends, as one line of JSON. */
+export interface StartCall {
+  request: ServeRequest
+  /** Keep the parent's stderr; otherwise nothing that is the parent's stays open. */
+  keepOutput: boolean
+}

@@ -1,40 +1,54 @@
-import { spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import type { Socket } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import { redact } from '../telemetry/log.js'
-import { REPORT_DESCRIPTOR, type ServeRequest, type StartReport } from './request.js'
+import type { ServeRequest, StartCall, StartReport } from './request.js'
 
+// The background process's descriptor towards us, as main.ts knows it.
+const REPORT_DESCRIPTOR = 3
 const program = fileURLToPath(new URL('./main.js', import.meta.url))
 
+let early: ChildProcess | undefined
+
 /**
- * Starts the background process in a session of its own and settles with what it reports: the mount answers,
- * or why it does not. `keepOutput`: it writes its log to our stderr.
+ * Starts the background process before it is known what it shall do, so that it loads while we read options. It
+ * ends by itself if we end without a request. `words` are only for those who look at ps.
+ */
+export function launchEarly(words: readonly string[]): void {
+  early = launch(words)
+}
+
+function launch(words: readonly string[]): ChildProcess {
+  const child = spawn(process.execPath, [...process.execArgv, program, ...words.map(redact)], {
+    detached: true,
+    cwd: '/',
+    stdio: ['ignore', 'ignore', 'inherit', 'pipe'],
+  })
+  // Whoever waits for a report hears of it; nobody else needs to.
+  child.on('error', () => undefined)
+  child.stdio[REPORT_DESCRIPTOR]?.on('error', () => undefined)
+  return child
+}
+
+/**
+ * Mounts in a background process, in a session of its own, and settles with what it reports: the mount answers,
+ * or why it does not. `keepOutput`: it goes on writing to our stderr.
  */
 export function spawnDaemon(request: ServeRequest, keepOutput: boolean): Promise<StartReport> {
-  // The arguments are only for those who look at ps; the request goes through the socket pair.
-  const child = spawn(
-    process.execPath,
-    [...process.execArgv, program, redact(request.source), request.mountpoint],
-    {
-      detached: true,
-      cwd: '/',
-      stdio: ['ignore', 'ignore', keepOutput ? 'inherit' : 'ignore', 'pipe'],
-    },
-  )
+  const child = early ?? launch([request.source, request.mountpoint])
+  early = undefined
   const channel = child.stdio[REPORT_DESCRIPTOR] as Socket
   return new Promise((resolve) => {
     let text = ''
     let signalled = false
     const finish = (report: StartReport) => {
       child.unref()
-      channel.destroy()
+      channel?.destroy()
       resolve(report)
     }
-    child.once('error', (error) =>
-      finish({ ok: false, message: `cannot start ${process.execPath}: ${error.message}` }),
-    )
+    const cannotStart = `cannot start ${process.execPath}`
+    if (child.pid === undefined) return finish({ ok: false, message: cannotStart })
     channel.setEncoding('utf8')
-    channel.on('error', () => undefined)
     channel.on('data', (chunk: string) => {
       text += chunk
       if (text.endsWith('\n')) finish(JSON.parse(text))
@@ -55,6 +69,7 @@ export function spawnDaemon(request: ServeRequest, keepOutput: boolean): Promise
         child.kill('SIGTERM')
       })
     }
-    channel.write(`${JSON.stringify(request)}\n`)
+    const call: StartCall = { request, keepOutput }
+    channel.write(`${JSON.stringify(call)}\n`)
   })
 }
