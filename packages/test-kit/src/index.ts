@@ -22,3 +22,11 @@ export { Peer, type User } from './peer.js'
 export * as posix from './posix.js'
 export type { DirectoryEntry, FileStatus, FilesystemStatus, Lock } from './posix-structures.js'
 export { runStress, type StressOptions, type StressResult } from './stress.js'
+export {
+  openUnprivileged,
+  runUnprivileged,
+  type UnprivilegedOptions,
+  type UnprivilegedProcess,
+  type UnprivilegedSession,
+  whyNotUnprivileged,
+} from './unprivileged.js'
