@@ -7,6 +7,7 @@ import { setImmediate } from 'node:timers/promises'
 import type { RunningMount } from '../mount/types.js'
 import { errorMessage, Logger, redact } from '../telemetry/log.js'
 import type { MetricsServer } from '../telemetry/metrics-server.js'
+import { processFacts } from '../telemetry/process.js'
 import type { ControlRequest, StatisticsReply, UnmountMode } from './protocol.js'
 import { newId, prepareRuntimeDirectory, Registration, type RegistryEntry } from './registry.js'
 import type { ServeRequest } from './request.js'
@@ -168,8 +169,7 @@ class MountServer {
   }
 
   #statistics(mount: RunningMount): StatisticsReply {
-    const { rss, heapUsed } = process.memoryUsage()
-    const { user, system } = process.cpuUsage()
+    const { residentBytes, heapBytes, cpuSeconds } = processFacts()
     return {
       mountpoint: mount.mountpoint,
       source: redact(mount.source),
@@ -179,8 +179,8 @@ class MountServer {
       passthrough: mount.options.passthrough !== 'off',
       boundsNanoseconds: this.#bounds,
       statistics: mount.statistics(),
-      memory: { residentBytes: rss, heapBytes: heapUsed },
-      cpuSeconds: (user + system) / 1e6,
+      memory: { residentBytes, heapBytes },
+      cpuSeconds,
     }
   }
 
@@ -246,8 +246,6 @@ class MountServer {
 
   #metricsInput() {
     const mount = this.#mount
-    const { rss, heapUsed } = process.memoryUsage()
-    const { user, system } = process.cpuUsage()
     const none = { operations: [], inFlight: 0, nodes: 0, handles: 0, kernelPassthrough: 0, stalls: 0 }
     return {
       mountpoint: mount?.mountpoint ?? this.#request.mountpoint,
@@ -258,9 +256,7 @@ class MountServer {
       boundsNanoseconds: this.#bounds,
       passthrough: this.#request.options.passthrough !== 'off',
       startTime: (performance.timeOrigin + this.#started) / 1000,
-      residentBytes: rss,
-      heapBytes: heapUsed,
-      cpuSeconds: (user + system) / 1e6,
+      ...processFacts(),
     }
   }
 }

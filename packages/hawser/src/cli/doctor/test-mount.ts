@@ -31,8 +31,12 @@ export async function testMount(): Promise<TestMount> {
   try {
     return await mountIn(folder)
   } catch (error) {
+    const finding = (error as Error).message.split('\n')[0]
+    // fusermount3 looks its caller up, and containers like to run as users that nobody has named.
+    const nameless = finding.includes('could not determine username')
+    const remedy = nameless ? `give user ${process.geteuid!()} a line in /etc/passwd` : undefined
     return {
-      mount: { name: 'test mount', verdict: 'failed', finding: (error as Error).message.split('\n')[0] },
+      mount: { name: 'test mount', verdict: 'failed', finding, remedy },
       passthrough: { name: 'passthrough', verdict: 'off', finding: 'not tried: nothing could be mounted' },
     }
   } finally {
