@@ -38,7 +38,7 @@ void export_function(napi_env env, napi_value exports, const char *name, napi_ca
 typedef struct uv_loop_s uv_loop_t;
 typedef struct uv_handle_s uv_handle_t;
 enum { UV_ASYNC = 1, UV_POLL = 8 };
-enum { UV_READABLE = 1 };
+enum { UV_READABLE = 1, UV_DISCONNECT = 4 };
 size_t uv_handle_size(int type);
 void *uv_handle_get_data(const uv_handle_t *handle);
 void uv_handle_set_data(uv_handle_t *handle, void *data);

@@ -86,9 +86,9 @@ static struct watch *unwrap(napi_env env, napi_callback_info info) {
   return watch;
 }
 
-// watchPause(watch), watchResume(watch), watchClose(watch)
+// watchPause(watch), watchResume(watch), watchClose(watch). Paused, it still tells of errors: the other side is gone.
 static napi_value watch_pause(napi_env env, napi_callback_info info) {
-  uv_poll_stop(unwrap(env, info)->handle);
+  uv_poll_start(unwrap(env, info)->handle, UV_DISCONNECT, on_readable);
   return NULL;
 }
 

@@ -148,7 +148,7 @@ export interface Notifier {
   deleteEntry(parent: number, child: number, name: string | Uint8Array): void
   /** Puts bytes into the page cache. */
   store(nodeId: number, offset: number, data: Uint8Array): void
-  /** Gets up to `size` bytes that the page cache has. */
+  /** Gets up to `size` bytes that the page cache has. Not to be awaited by a handler: what was queued before may wait for that handler. */
   retrieve(nodeId: number, offset: number, size: number): Promise<Buffer>
   /** A file that PollRequest asked about is ready. */
   poll(pollHandle: number): void
@@ -158,4 +158,6 @@ export interface Notifier {
   incrementEpoch(): void
   /** Asks the kernel to forget nodes that nobody uses. */
   prune(nodeIds: readonly number[]): void
+  /** Settles when the kernel has taken everything that was queued. Not to be awaited by a handler, as `retrieve`. */
+  flush(): Promise<void>
 }

@@ -1,5 +1,5 @@
-import type { Filesystem } from '../filesystem.js'
-import { type Message, Opcode } from '../protocol/index.js'
+import { errno } from '../native.js'
+import { type Message, Opcode, OpenReply, OUT_HEADER_SIZE, PAYLOAD } from '../protocol/index.js'
 
 /** Who may use a mount besides its owner, where the kernel lets everyone in (allow_root, or a descriptor mounted by others). */
 export interface AccessRule {
@@ -13,6 +13,12 @@ const O = Opcode
 /** Operations on what is open already, or without a caller: whoever holds the descriptor may use it, as everywhere. */
 const exempt = new Uint8Array(256)
 for (const opcode of [
+  O.INIT,
+  O.DESTROY,
+  O.FORGET,
+  O.BATCH_FORGET,
+  O.INTERRUPT,
+  O.NOTIFY_REPLY,
   O.READ,
   O.WRITE,
   O.RELEASE,
@@ -26,7 +32,11 @@ for (const opcode of [
   O.GETLK,
   O.SETLK,
   O.SETLKW,
-  O.DESTROY,
+  O.POLL,
+  O.FALLOCATE,
+  O.COPY_FILE_RANGE,
+  O.COPY_FILE_RANGE_64,
+  O.SYNCFS,
 ])
   exempt[opcode] = 1
 
@@ -35,13 +45,20 @@ export function allowed(rule: AccessRule, message: Message): boolean {
   return uid === rule.uid || (rule.allowRoot && uid === 0) || exempt[message.opcode] === 1
 }
 
+const NOT_IMPLEMENTED = -errno.ENOSYS >>> 0
+
 /**
- * Takes every timeout out of a reply: the kernel answers cached names and attributes without asking who wants them, so a
- * mount with a rule of its own may have nothing cached.
+ * Takes out of a reply what would let the kernel answer others by itself: timeouts, since cached names and attributes are
+ * shown to whoever wants them, and ENOSYS to what opens, which the kernel would remember and never ask again.
  */
-export function dropTimeouts(message: Message): void {
-  const { output } = message
-  switch (message.opcode) {
+export function guardReply(message: Message): void {
+  const { output, opcode } = message
+  if (message.failed) {
+    if (output[1] === NOT_IMPLEMENTED && (opcode === O.OPEN || opcode === O.OPENDIR || opcode === O.ACCESS))
+      succeedEmpty(message, opcode === O.ACCESS ? 0 : OpenReply.size)
+    return
+  }
+  switch (opcode) {
     case O.LOOKUP:
     case O.SYMLINK:
     case O.MKNOD:
@@ -57,7 +74,8 @@ export function dropTimeouts(message: Message): void {
       output.fill(0, 4, 7)
       break
     case O.READDIRPLUS:
-      for (let at = 4; at * 4 < message.replyLength; ) {
+      gatherInPlace(message)
+      for (let at = PAYLOAD / 4, end = (PAYLOAD + message.replyLength - OUT_HEADER_SIZE) / 4; at < end; ) {
         output.fill(0, at + 4, at + 10)
         at += (128 + ((24 + output[at + 32 + 4] + 7) & ~7)) / 4
       }
@@ -65,14 +83,22 @@ export function dropTimeouts(message: Message): void {
   }
 }
 
-/**
- * A file system whose missing open, opendir and access succeed instead of ENOSYS: that one the kernel would remember, and
- * let everybody open without asking.
- */
-export function withAccessChecks(filesystem: Filesystem): Filesystem {
-  const checked: Filesystem = Object.create(filesystem)
-  checked.open ??= () => {}
-  checked.opendir ??= () => {}
-  checked.access ??= () => {}
-  return checked
+function succeedEmpty(message: Message, size: number): void {
+  message.output.fill(0, 4, 4 + size / 4)
+  message.output[1] = 0
+  message.replyLength = OUT_HEADER_SIZE + size
+}
+
+/** Copies buffers that would be sent from where they lie: a listing that is to be changed may not be the handler's own. */
+function gatherInPlace(message: Message): void {
+  const { gathered, outputBytes } = message
+  if (!gathered) return
+  message.gathered = undefined
+  message.inPayload = true
+  for (const bytes of gathered) {
+    const at = PAYLOAD - OUT_HEADER_SIZE + message.replyLength
+    if (at + bytes.length > outputBytes.length) return message.fail(errno.EIO)
+    outputBytes.set(bytes, at)
+    message.replyLength += bytes.length
+  }
 }

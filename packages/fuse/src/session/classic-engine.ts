@@ -6,6 +6,9 @@ import type { Statistics } from './statistics.js'
 /** Requests answered before other work of the event loop gets its turn. */
 const TURN_REQUESTS = 64
 
+/** Buffers of one writev(2), which takes 1024 with the reply's header (UIO_MAXIOV). */
+const GATHERED_MAX = 1023
+
 // Fields of the control block, as in native/device.c.
 const FD = 0
 const REQUEST = 1
@@ -58,6 +61,8 @@ export class ClassicEngine implements Engine {
   }
 
   #turn(): void {
+    // While paused, only the end of the connection is reported.
+    if (this.#paused) return this.#end(errno.ENODEV)
     const owner = this.#owner
     const control = this.#control
     const exchange = this.#exchange
@@ -84,7 +89,7 @@ export class ClassicEngine implements Engine {
         next = free
       } else {
         control[REQUEST] = next.inputAddress
-        control[REPLY] = next.outputAddress
+        control[REPLY] = next.replyAddress
         control[REPLY_LENGTH] = next.replyLength
       }
     }
@@ -92,20 +97,21 @@ export class ClassicEngine implements Engine {
 
   send(message: Message): void {
     let result = 0
-    if (message.gathered)
+    const { gathered } = message
+    if (gathered)
       result = native.replyGathered(
         this.#fd,
         message.inputAddress,
-        message.outputAddress,
+        message.replyAddress,
         message.replyLength,
-        message.gathered,
+        gathered.length > GATHERED_MAX ? [Buffer.concat(gathered)] : gathered,
         this.#statistics.address,
       )
     else {
       // Not the turn's own control block: this may be called in the middle of a turn.
       const control = this.#lateControl
       control[REQUEST] = message.inputAddress
-      control[REPLY] = message.outputAddress
+      control[REPLY] = message.replyAddress
       control[REPLY_LENGTH] = message.replyLength
       this.#lateExchange()
     }

@@ -5,8 +5,9 @@ import { Lane, offloadTo } from '../offload.js'
 import { ENTRY_EXPIRE_ONLY, encodeName, Notification, OUT_HEADER_SIZE } from '../protocol/index.js'
 
 const TWO_32 = 4294967296
-/** Notifications that may wait for the kernel; one more is dropped with a line in the log. */
-const QUEUE_MAX = 65536
+/** Notifications, and bytes of them, that may wait for the kernel; what is more is dropped, with a line in the log. */
+const QUEUE_MAX = 1 << 20
+const QUEUE_BYTES_MAX = 256 << 20
 /** Bytes of one STORE: the kernel takes at most its own max_write in one go. */
 const STORE_MAX = 1 << 17
 
@@ -17,6 +18,10 @@ export class DeviceNotifier implements Notifier {
   readonly #retrievals = new Map<number, (data: Buffer) => void>()
   #nextRetrieval = 1
   #queued = 0
+  #queuedBytes = 0
+  /** Notifications dropped since the queue was last empty. */
+  #dropped = 0
+  #flushed: (() => void)[] = []
   #closed = false
 
   constructor(fd: number, log: (message: string) => void) {
@@ -71,6 +76,11 @@ export class DeviceNotifier implements Notifier {
     this.#send(Notification.PRUNE, [[nodeIds.length, 0], [0, 0], ...nodeIds.map((id) => [id])])
   }
 
+  flush(): Promise<void> {
+    if (this.#queued === 0) return Promise.resolve()
+    return new Promise((resolve) => this.#flushed.push(resolve))
+  }
+
   /** NOTIFY_REPLY: what a retrieval found. */
   retrieved(unique: number, data: Buffer): void {
     const resolve = this.#retrievals.get(unique)
@@ -99,12 +109,14 @@ export class DeviceNotifier implements Notifier {
     done?: (result: number) => void,
   ): void {
     if (this.#closed) return done?.(-errno.ENODEV)
-    if (this.#queued >= QUEUE_MAX) {
-      this.#log(`${QUEUE_MAX} notifications wait for the kernel: one was dropped`)
+    const start = OUT_HEADER_SIZE + fields.length * 8
+    const length = start + (data?.length ?? 0) + zeros
+    if (this.#queued >= QUEUE_MAX || this.#queuedBytes + length > QUEUE_BYTES_MAX) {
+      if (this.#dropped++ === 0)
+        this.#log(`${this.#queued} notifications wait for the kernel: further ones are dropped`)
       return done?.(-errno.EAGAIN)
     }
-    const start = OUT_HEADER_SIZE + fields.length * 8
-    const frame = Buffer.alloc(start + (data?.length ?? 0) + zeros)
+    const frame = Buffer.alloc(length)
     frame.writeUInt32LE(frame.length, 0)
     frame.writeInt32LE(code, 4)
     fields.forEach((field, index) => {
@@ -115,8 +127,10 @@ export class DeviceNotifier implements Notifier {
     })
     if (data) frame.set(data, start)
     this.#queued++
+    this.#queuedBytes += length
     const finish = (result: number) => {
-      this.#queued--
+      this.#queuedBytes -= length
+      if (--this.#queued === 0) this.#drained()
       if (done) done(result)
       else if (
         result < 0 &&
@@ -128,5 +142,11 @@ export class DeviceNotifier implements Notifier {
         this.#log(`the kernel refused notification ${code}: errno ${-result}`)
     }
     offloadTo(Lane.ORDERED, finish, frame, sys.write, this.#fd, native.address(frame), frame.length)
+  }
+
+  #drained(): void {
+    if (this.#dropped > 0) this.#log(`${this.#dropped} notifications were dropped`)
+    this.#dropped = 0
+    for (const resolve of this.#flushed.splice(0)) resolve()
   }
 }

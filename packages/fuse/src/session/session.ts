@@ -1,15 +1,15 @@
 import { errnoName, FilesystemError, FuseError } from '../errors.js'
-import type { Filesystem, Host, Result } from '../filesystem.js'
+import type { Filesystem, Host } from '../filesystem.js'
 import { errno, native, sys } from '../native.js'
-import { offload } from '../offload.js'
 import * as p from '../protocol/index.js'
-import { type AccessRule, allowed, dropTimeouts, withAccessChecks } from './access.js'
+import { type AccessRule, allowed, guardReply } from './access.js'
 import { ClassicEngine } from './classic-engine.js'
 import { dispatch, supportedOpcodes } from './dispatch.js'
 import type { Engine, EngineOwner } from './engine.js'
 import { Messages } from './messages.js'
 import { type Features, negotiate } from './negotiate.js'
 import { DeviceNotifier } from './notifier.js'
+import { Ranges } from './ranges.js'
 import { Statistics } from './statistics.js'
 
 const { Opcode } = p
@@ -30,6 +30,10 @@ export interface SessionOptions {
 
 const IN_FLIGHT_DEFAULT = 1024
 const MEMORY_DEFAULT = 256 << 20
+/** How long the end of a session waits for handlers that still work on requests. */
+const GRACE_MS = 5000
+/** In the upper half of a unique: the kernel sent the request once more (FUSE_UNIQUE_RESEND). */
+const RESENT = 0x80000000
 
 /** Serves one file system on one /dev/fuse connection. */
 export class Session implements EngineOwner {
@@ -47,16 +51,17 @@ export class Session implements EngineOwner {
   readonly #notifier: DeviceNotifier
   readonly #engine: Engine
   readonly #supported: Uint8Array
+  readonly #ranges: Ranges
   #extendedSetxattr = false
   #ended = false
-  #started!: { resolve: () => void; reject: (error: unknown) => void }
+  #idle: (() => void) | undefined
+  #started: { resolve: () => void; reject: (error: unknown) => void } | undefined
   #close!: () => void
 
   /** @param fd /dev/fuse, mounted or about to be, non-blocking; the session does not close it */
   constructor(filesystem: Filesystem, fd: number, options: SessionOptions = {}) {
-    const served = options.access ? withAccessChecks(filesystem) : filesystem
-    this.#filesystem = served as Required<Filesystem>
-    this.#supported = supportedOpcodes(served)
+    this.#filesystem = filesystem as Required<Filesystem>
+    this.#supported = supportedOpcodes(filesystem)
     this.#features = options.features ?? {}
     this.#access = options.access
     this.#log = options.log ?? ((level, message) => level !== 'debug' && console.error(`fuse: ${message}`))
@@ -68,6 +73,11 @@ export class Session implements EngineOwner {
     )
     this.#notifier = new DeviceNotifier(fd, (message) => this.#log('warn', message))
     this.#engine = new ClassicEngine(fd, this, this.statistics, (message) => this.#log('error', message))
+    this.#ranges = new Ranges({
+      detach: (message) => message.detached || this.#messages.detach(message),
+      answer: (message) => this.#answer(message),
+      finish: (message, answered) => this.#end(message, answered),
+    })
     this.closed = new Promise((resolve) => {
       this.#close = resolve
     })
@@ -114,30 +124,48 @@ export class Session implements EngineOwner {
       return message.fail(errno.EIO)
     }
     const { opcode } = message
-    if (this.#supported[opcode] === 1) {
-      if (this.#access && !allowed(this.#access, message)) return message.fail(errno.EACCES)
-      let result: Result
-      try {
-        result = dispatch(this.#filesystem, this.#messages.views(message))
-      } catch (error) {
-        return this.#failure(message, error)
+    if (this.#access && !allowed(this.#access, message)) return message.fail(errno.EACCES)
+    if (this.#supported[opcode] !== 1) {
+      this.#serve(message, opcode)
+      if (this.#access) guardReply(message)
+      return
+    }
+    if (message.input[3] >= RESENT && this.#takenOver(message)) return
+    try {
+      const result = dispatch(this.#filesystem, this.#messages.views(message))
+      if (result !== undefined && typeof result.then === 'function') return this.#await(message, result)
+    } catch (error) {
+      this.#failure(message, error)
+    }
+    if (this.#access) guardReply(message)
+    if (message.rangeFd >= 0 && this.#ranges.read(message)) return
+    // What the engine's own reply does not carry.
+    if (message.gathered || message.onSent) this.#sendNow(message)
+  }
+
+  #await(message: p.Message, result: PromiseLike<void>): void {
+    this.#messages.detach(message)
+    // Only the platform's own promises are sure to settle once.
+    const settled = result instanceof Promise ? result : Promise.resolve(result)
+    settled.then(
+      () => this.#finish(message),
+      (error) => {
+        this.#failure(message, error)
+        this.#finish(message)
+      },
+    )
+  }
+
+  /** A request that was sent once more while its handler still works here: that one answers, under the new number. */
+  #takenOver(message: p.Message): boolean {
+    const { input } = message
+    for (const earlier of this.#messages.inFlight)
+      if (earlier.input[2] === input[2] && earlier.input[3] === input[3] - RESENT) {
+        earlier.input[3] = earlier.output[3] = input[3]
+        message.replyLength = 0
+        return true
       }
-      if (result !== undefined && typeof result.then === 'function') {
-        this.#messages.detach(message)
-        result.then(
-          () => this.#finish(message),
-          (error) => {
-            this.#failure(message, error)
-            this.#finish(message)
-          },
-        )
-        return
-      }
-      if (this.#access && !message.failed) dropTimeouts(message)
-      if (message.rangeFd >= 0) this.#sendRange(message)
-      else if (message.gathered) this.#sendGathered(message)
-      else if (message.onSent) this.#sendNow(message)
-    } else this.#serve(message, opcode)
+    return false
   }
 
   /** What the session answers itself. */
@@ -146,16 +174,10 @@ export class Session implements EngineOwner {
     switch (opcode) {
       case Opcode.FORGET:
         message.replyLength = 0
-        this.#filesystem.forget?.(input[4] + input[5] * 4294967296, input[10] + input[11] * 4294967296)
-        return
+        return this.#forget(input, 4, 10)
       case Opcode.BATCH_FORGET:
         message.replyLength = 0
-        if (this.#filesystem.forget)
-          for (let left = input[10], at = 12; left > 0; left--, at += 4)
-            this.#filesystem.forget(
-              input[at] + input[at + 1] * 4294967296,
-              input[at + 2] + input[at + 3] * 4294967296,
-            )
+        for (let left = input[10], at = 12; left > 0; left--, at += 4) this.#forget(input, at, at + 2)
         return
       case Opcode.INTERRUPT:
         message.replyLength = 0
@@ -176,6 +198,30 @@ export class Session implements EngineOwner {
         return
       default:
         return message.fail(errno.ENOSYS)
+    }
+  }
+
+  #forget(input: Uint32Array, id: number, count: number): void {
+    try {
+      this.#filesystem.forget?.(
+        input[id] + input[id + 1] * 4294967296,
+        input[count] + input[count + 1] * 4294967296,
+      )
+    } catch (error) {
+      this.#unheard('forget', error)
+    }
+  }
+
+  /** A failure of what nobody waits for. */
+  #unheard(what: string, error: unknown): void {
+    this.#log('error', `${what} failed: ${(error as Error)?.stack ?? error}`)
+  }
+
+  #sent(onSent: () => void): void {
+    try {
+      onSent()
+    } catch (error) {
+      this.#unheard('onSent', error)
     }
   }
 
@@ -200,10 +246,11 @@ export class Session implements EngineOwner {
       agreed = negotiate(
         offer,
         this.#filesystem,
-        this.#access ? { ...this.#features, cacheSymlinks: false } : this.#features,
+        // With idmapped mounts, most requests do not say who asks.
+        this.#access ? { ...this.#features, cacheSymlinks: false, idmap: false } : this.#features,
       )
     } catch (error) {
-      this.#started.reject(error)
+      this.#started?.reject(error)
       return message.fail(errno.EPROTO)
     }
     this.agreed = agreed
@@ -211,8 +258,12 @@ export class Session implements EngineOwner {
     this.#messages.extendedSetxattr = this.#extendedSetxattr
     p.encodeInit(message, agreed)
     this.#sendNow(message)
-    this.#filesystem.init?.(this.#host())
-    this.#started.resolve()
+    try {
+      this.#filesystem.init?.(this.#host())
+      this.#started?.resolve()
+    } catch (error) {
+      this.#started?.reject(error)
+    }
   }
 
   #host(): Host {
@@ -242,7 +293,7 @@ export class Session implements EngineOwner {
       if (message.input[2] === low && message.input[3] === high) {
         message.interrupted = true
         message.controller?.abort()
-        return
+        return this.#ranges.interrupt(message)
       }
     // Not here: it was answered in the meantime.
   }
@@ -252,8 +303,9 @@ export class Session implements EngineOwner {
   }
 
   #errnoOf(message: p.Message, error: unknown): number {
-    if (error instanceof FilesystemError) return error.errno
-    const { name, code, syscall, errno: number } = error as NodeJS.ErrnoException
+    // The kernel takes 1 to 511.
+    if (error instanceof FilesystemError && error.errno > 0 && error.errno < 512) return error.errno
+    const { name, code, syscall, errno: number } = (error ?? {}) as Partial<NodeJS.ErrnoException>
     if (name === 'AbortError' && message.interrupted) return errno.EINTR
     // Node's own system errors carry the kernel's errno, negated.
     if (
@@ -269,63 +321,33 @@ export class Session implements EngineOwner {
     return errno.EIO
   }
 
-  /** Answers a detached message. */
+  /** The handler of a detached message is done. */
   #finish(message: p.Message): void {
-    if (this.#access && !message.failed) dropTimeouts(message)
-    if (message.rangeFd >= 0) return this.#sendRange(message)
-    this.#send(message)
+    if (this.#access) guardReply(message)
+    if (message.rangeFd < 0 || !this.#ranges.read(message)) this.#end(message)
   }
 
-  #send(message: p.Message): void {
-    if (!this.#ended && message.replyLength > 0) this.#engine.send(message)
+  #end(message: p.Message, answered = false): void {
+    if (!answered) this.#answer(message)
     const { onSent } = message
     this.#messages.release(message)
-    onSent?.()
+    if (onSent) this.#sent(onSent)
     this.#engine.resume()
+    if (this.#messages.inFlight.size === 0) this.#idle?.()
+  }
+
+  #answer(message: p.Message): void {
+    if (!this.#ended && message.replyLength > 0) this.#engine.send(message)
   }
 
   /** Answers within the turn, where the engine's own reply would come too late or carries too little. */
   #sendNow(message: p.Message): void {
     this.#engine.send(message)
     message.replyLength = 0
+    message.gathered = undefined
     const { onSent } = message
     message.onSent = undefined
-    onSent?.()
-  }
-
-  #sendGathered(message: p.Message): void {
-    this.#sendNow(message)
-    message.gathered = undefined
-  }
-
-  /** Reads a range of a descriptor into the reply: at once where it is in memory, else by another thread. */
-  #sendRange(message: p.Message): void {
-    const { rangeFd: fd, rangeOffset: offset, rangeLength: length } = message
-    const to = message.outputAddress + p.OUT_HEADER_SIZE
-    message.rangeFd = -1
-    if (length === 0) return message.detached ? this.#send(message) : undefined
-    if (message.rangeRead === p.RangeRead.INLINE)
-      return this.#rangeDone(message, native.syscall(sys.pread64, fd, to, length, offset))
-    if (message.rangeRead === p.RangeRead.PROBE) {
-      let result = native.readNowait(fd, to, length, offset)
-      // A short read may be the end of what is cached, not of the file.
-      if (result > 0 && result < length) {
-        const more = native.readNowait(fd, to + result, length - result, offset + result)
-        if (more !== 0) result = -errno.EAGAIN
-      }
-      if (result !== -errno.EAGAIN && result !== -errno.EOPNOTSUPP) return this.#rangeDone(message, result)
-    }
-    if (!message.detached) this.#messages.detach(message)
-    void offload(message, sys.pread64, fd, to, length, offset).then((count) =>
-      this.#rangeDone(message, count),
-    )
-  }
-
-  #rangeDone(message: p.Message, result: number): void {
-    if (result < 0) message.fail(-result)
-    else message.replyLength = p.OUT_HEADER_SIZE + result
-    if (message.detached) this.#send(message)
-    else if (message.onSent) this.#sendNow(message)
+    if (onSent) this.#sent(onSent)
   }
 
   ended(code: number): void {
@@ -338,16 +360,36 @@ export class Session implements EngineOwner {
       message.interrupted = true
       message.controller?.abort()
     }
-    this.#started.reject(
+    this.#started?.reject(
       new FuseError('FUSE_CLOSED', 'the connection ended before the kernel had asked for anything'),
     )
-    void (async () => {
-      try {
-        await this.#filesystem.destroy?.()
-      } catch (error) {
-        this.#log('error', `destroy failed: ${(error as Error)?.stack ?? error}`)
+    void this.#closeDown()
+  }
+
+  /** What is open must stay open while handlers and notifications use it: their number would be given to another file. */
+  async #closeDown(): Promise<void> {
+    await this.#handlersDone()
+    try {
+      await this.#filesystem.destroy?.()
+    } catch (error) {
+      this.#unheard('destroy', error)
+    }
+    await this.#notifier.flush()
+    this.#close()
+  }
+
+  #handlersDone(): Promise<void> {
+    const { inFlight } = this.#messages
+    if (inFlight.size === 0) return Promise.resolve()
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => {
+        this.#log('warn', `${inFlight.size} requests are still being handled: the session ends without them`)
+        resolve()
+      }, GRACE_MS)
+      this.#idle = () => {
+        clearTimeout(timer)
+        resolve()
       }
-      this.#close()
-    })()
+    })
   }
 }
