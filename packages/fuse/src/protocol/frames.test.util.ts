@@ -55,10 +55,7 @@ export function messageOf(hex: string): Message {
 
 /** The reply as it is written to the device; the addon counts its length. */
 export function sent(message: Message): Buffer {
-  const bytes = Buffer.concat([
-    message.outputBytes.subarray(0, message.replyLength),
-    ...(message.gathered ?? []),
-  ])
+  const bytes = Buffer.concat([message.replyBytes, ...(message.gathered ?? [])])
   bytes.writeUInt32LE(bytes.length, 0)
   return bytes
 }

@@ -1,6 +1,6 @@
 export * from './constants.js'
 export * from './init.js'
-export { Message } from './message.js'
+export { Message, PAYLOAD } from './message.js'
 export { Name } from './name.js'
 export * from './replies.js'
 export * from './requests.js'

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { errno } from '../native.js'
 import { load, made } from './frames.test.util.js'
-import { Message } from './message.js'
+import { Message, PAYLOAD } from './message.js'
 import { ReadReply, Reply } from './replies.js'
 import { Request } from './requests.js'
 
@@ -33,10 +33,10 @@ test('WRITE’s data and every payload lie on a page boundary, whatever the size
   for (const size of [0, 1, 4096, 5000, 65536, 1 << 20]) {
     const message = new Message(size)
     assert.equal((message.inputAddress + 80) % 4096, 0)
-    assert.equal((message.outputAddress + 16) % 4096, 0)
+    assert.equal((message.outputAddress + PAYLOAD) % 4096, 0)
     // read(2) on the device takes no less, and a WRITE of the largest size fits.
     assert.ok(message.capacity >= 8192 && message.capacity >= size + 80)
-    assert.ok(message.outputBytes.length >= size + 16)
+    assert.ok(message.outputBytes.length >= size + PAYLOAD)
     assert.equal(message.inputBytes.length, message.capacity)
   }
 })

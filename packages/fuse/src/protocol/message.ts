@@ -3,12 +3,20 @@ import { IN_HEADER_SIZE, MIN_READ_BUFFER, OUT_HEADER_SIZE, PAGE_SIZE, WRITE_IN_S
 
 /** WRITE's header and arguments end where a page begins, so that its data is aligned for O_DIRECT. */
 const WRITE_HEAD = IN_HEADER_SIZE + WRITE_IN_SIZE
+/** An extended attribute may be longer than a READ or WRITE (limits.h). */
+const XATTR_SIZE_MAX = 65536
 /** Room before the request for the time it was read (native/device.c). */
 const BEFORE = 16
+
+/** Byte of a reply's memory where payloads begin: the second page. The first holds headers and short replies. */
+export const PAYLOAD = PAGE_SIZE
+/** Word of the header that precedes a payload. */
+const PAYLOAD_HEADER = (PAYLOAD - OUT_HEADER_SIZE) / 4
 
 /**
  * The memory of one request and its reply: views on a buffer that the kernel fills and one that it is answered from.
  * Both payloads are page-aligned. Word indices of `input` count from the request's header, of `output` from the reply's.
+ * A short reply lies within one page, since the kernel looks up each page that it copies from.
  */
 export class Message {
   readonly input: Uint32Array
@@ -23,6 +31,8 @@ export class Message {
   length = 0
   /** Bytes of the reply with its header; 0: no reply is owed. */
   replyLength = 0
+  /** The reply is its header and what lies from PAYLOAD on. */
+  inPayload = false
   /** Buffers to send after the reply's first `replyLength` bytes. */
   gathered: Uint8Array[] | undefined
   /** Called when the reply has been written. */
@@ -44,13 +54,14 @@ export class Message {
 
   /** @param maxPayload bytes, the larger of max_write and the longest READ */
   constructor(maxPayload: number) {
-    this.capacity = WRITE_HEAD + Math.max(maxPayload, MIN_READ_BUFFER) + PAGE_SIZE
+    const payload = Math.max(maxPayload, XATTR_SIZE_MAX)
+    this.capacity = WRITE_HEAD + Math.max(payload, MIN_READ_BUFFER) + PAGE_SIZE
     const input = alignedBefore(WRITE_HEAD + BEFORE, this.capacity - WRITE_HEAD)
     const start = input.byteOffset + BEFORE
     this.input = new Uint32Array(input.buffer, start, this.capacity >> 2)
     this.inputBytes = Buffer.from(input.buffer as ArrayBuffer, start, this.capacity)
     this.inputAddress = native.address(this.inputBytes)
-    const output = alignedBefore(OUT_HEADER_SIZE, maxPayload + PAGE_SIZE)
+    const output = alignedBefore(PAYLOAD, maxPayload + PAGE_SIZE)
     this.output = new Uint32Array(output.buffer, output.byteOffset, output.length >> 2)
     this.outputBytes = Buffer.from(output.buffer as ArrayBuffer, output.byteOffset, output.length)
     this.outputAddress = native.address(this.outputBytes)
@@ -60,10 +71,27 @@ export class Message {
     return this.input[1]
   }
 
+  /** Where the reply to be sent begins. */
+  get replyAddress(): Address {
+    if (!this.inPayload) return this.outputAddress
+    const { output } = this
+    output[PAYLOAD_HEADER + 1] = output[1]
+    output[PAYLOAD_HEADER + 2] = output[2]
+    output[PAYLOAD_HEADER + 3] = output[3]
+    return this.outputAddress + PAYLOAD - OUT_HEADER_SIZE
+  }
+
+  /** The reply's bytes as they would be sent, without gathered buffers. */
+  get replyBytes(): Buffer {
+    const start = this.replyAddress - this.outputAddress
+    return this.outputBytes.subarray(start, start + this.replyLength)
+  }
+
   /** Starts the reply to the request that was just read. */
   begin(length: number): void {
     this.length = length
     this.replyLength = OUT_HEADER_SIZE
+    this.inPayload = false
     this.output[1] = 0
     this.output[2] = this.input[2]
     this.output[3] = this.input[3]
@@ -79,6 +107,7 @@ export class Message {
   fail(value: number): void {
     this.output[1] = -value >>> 0
     this.replyLength = OUT_HEADER_SIZE
+    this.inPayload = false
     this.gathered = undefined
     this.rangeFd = -1
   }

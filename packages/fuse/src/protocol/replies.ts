@@ -2,7 +2,7 @@
 // handler sees its reply; a handler that leaves it alone answers success with zeros.
 import { constants, errno } from '../native.js'
 import { ATTR_OUT_SIZE, ENTRY_OUT_SIZE, OPEN_OUT_SIZE, OUT_HEADER_SIZE } from './constants.js'
-import type { Message } from './message.js'
+import { type Message, PAYLOAD } from './message.js'
 import { Name } from './name.js'
 import { encodeName } from './text.js'
 
@@ -262,22 +262,23 @@ export class BytesReply extends Reply {
   /** Sends these bytes: long ones from where they lie, short ones copied, which is faster. */
   data(bytes: Uint8Array | readonly Uint8Array[] | string): void {
     if (typeof bytes === 'string') bytes = encodeName(bytes)
-    if (bytes instanceof Uint8Array) {
-      if (bytes.length <= COPY_MAX) {
-        this.message.outputBytes.set(bytes, OUT_HEADER_SIZE)
-        this.inPlace(bytes.length)
-      } else this.message.gathered = [bytes]
-    } else this.message.gathered = [...bytes]
+    if (!(bytes instanceof Uint8Array)) this.message.gathered = [...bytes]
+    else if (bytes.length > COPY_MAX) this.message.gathered = [bytes]
+    else {
+      this.message.outputBytes.set(bytes, PAYLOAD)
+      this.inPlace(bytes.length)
+    }
   }
   /** Memory for the payload, page-aligned: fill it, then call `inPlace`. */
   get payload(): Buffer {
-    return this.message.outputBytes.subarray(OUT_HEADER_SIZE)
+    return this.message.outputBytes.subarray(PAYLOAD)
   }
   get payloadAddress(): number {
-    return this.message.outputAddress + OUT_HEADER_SIZE
+    return this.message.outputAddress + PAYLOAD
   }
   /** Sends the first `length` bytes of the payload's memory. */
   inPlace(length: number): void {
+    this.message.inPayload = true
     this.message.replyLength = OUT_HEADER_SIZE + length
   }
 }
@@ -299,7 +300,7 @@ export class ReadReply extends BytesReply {
     const { message } = this
     message.rangeFd = fd
     message.rangeOffset = offset
-    message.rangeLength = Math.min(length, message.outputBytes.length - OUT_HEADER_SIZE)
+    message.rangeLength = Math.min(length, message.outputBytes.length - PAYLOAD)
     message.rangeRead = how
   }
 }
@@ -503,7 +504,7 @@ export class DirectoryReply extends BytesReply {
   /** Starts a listing of at most `size` bytes. */
   begin(size: number): void {
     this.#used = 0
-    this.#size = Math.min(size, this.message.outputBytes.length - OUT_HEADER_SIZE)
+    this.#size = Math.min(size, this.message.outputBytes.length - PAYLOAD)
   }
   /** Adds an entry; false where it does not fit: the listing is full. */
   add(entry: DirectoryEntry): boolean {
@@ -513,7 +514,7 @@ export class DirectoryReply extends BytesReply {
   addPlus(entry: DirectoryEntry, fill: (reply: DirectoryEntryFields) => void): boolean {
     const start = this.#used
     if (!this.#append(entry, ENTRY_OUT_SIZE)) return false
-    const byte = OUT_HEADER_SIZE + start
+    const byte = PAYLOAD + start
     fill(new DirectoryEntryFields(this.message, byte))
     return true
   }
@@ -522,7 +523,7 @@ export class DirectoryReply extends BytesReply {
     const record = head + ((24 + name.length + 7) & ~7)
     if (this.#used + record > this.#size) return false
     const bytes = this.message.outputBytes
-    const start = OUT_HEADER_SIZE + this.#used
+    const start = PAYLOAD + this.#used
     bytes.fill(0, start, start + record)
     const words = this.message.output
     const at = (start + head) / 4

@@ -15,6 +15,7 @@ import {
   SetattrValid,
   WriteFlag,
 } from './constants.js'
+import { findNul } from './find-nul.js'
 import type { Message } from './message.js'
 import { Name } from './name.js'
 
@@ -149,10 +150,7 @@ class NamedRequest extends Request {
     return this.#second
   }
   #nul(at: number): number {
-    const bytes = this.message.inputBytes
-    const end = this.message.length
-    while (at < end && bytes[at] !== 0) at++
-    return at
+    return findNul(this.message.inputBytes, at, this.message.length)
   }
 }
 

@@ -1,4 +1,5 @@
 import { IN_HEADER_SIZE, Opcode } from './constants.js'
+import { findNul } from './find-nul.js'
 import type { Message } from './message.js'
 
 /** Bytes of the fixed arguments, names that follow, and whether data of a given size ends the request. */
@@ -46,8 +47,8 @@ export function validateRequest(message: Message, extendedSetxattr: boolean): st
   if (input[1] === Opcode.SETXATTR && extendedSetxattr) at += 8
   if (end < at) return `${end} bytes where at least ${at} are needed`
   for (let left = expected.names; left > 0; left--) {
-    const nul = inputBytes.indexOf(0, at)
-    if (nul < 0 || nul >= end) return 'a name has no end'
+    const nul = findNul(inputBytes, at, end)
+    if (nul === end) return 'a name has no end'
     at = nul + 1
   }
   const data = dataSize(message)

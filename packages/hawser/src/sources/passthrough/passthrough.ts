@@ -33,6 +33,7 @@ import {
   type OpenReply,
   type OpenRequest,
   offload,
+  PAYLOAD,
   type ReaddirRequest,
   type ReadReply,
   type ReadRequest,
@@ -378,7 +379,7 @@ export class Passthrough implements NodeOperations<number, number> {
     const { output } = reply.message
     const timeout = TIMEOUTS[this.#options.cache]
     const device = nodes.device(parent)
-    for (let byte = 16, end = 16 + used, index = 0; byte < end; index++) {
+    for (let byte = PAYLOAD, end = PAYLOAD + used, index = 0; byte < end; index++) {
       const dirent = (byte + 128) >> 2
       const length = output[dirent + 4]
       const at = Identities.at(index)
@@ -415,7 +416,7 @@ export class Passthrough implements NodeOperations<number, number> {
 
   #moveNumbers(reply: DirectoryReply, used: number, device: number): void {
     const { output } = reply.message
-    for (let byte = 16, end = 16 + used; byte < end; ) {
+    for (let byte = PAYLOAD, end = PAYLOAD + used; byte < end; ) {
       output[(byte >> 2) + 1] = Resolver.inoHigh(output[(byte >> 2) + 1], device)
       byte += (24 + output[(byte >> 2) + 4] + 7) & ~7
     }
