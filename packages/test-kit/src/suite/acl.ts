@@ -44,7 +44,8 @@ const withAcl: ConformanceCase[] = [
   {
     name: 'an access ACL is set, read back and removed, and a minimal one is only the mode',
     run(t) {
-      const path = owned(t, 'f', 0o640)
+      const path = t.path('f')
+      create(path, 'content', 0o640)
       fails(posix.getxattr(path, access), 'ENODATA')
       const text = `u::rw-,u:${t.users.other.uid}:r--,g::r--,m::r--,o::---`
       set(path, access, text)
