@@ -47,6 +47,8 @@ import type {
 } from '../protocol/index.js'
 
 export type Maybe<T> = T | PromiseLike<T>
+/** A value or nothing, now or later. */
+export type Optional<T> = Maybe<T | undefined> | Maybe<void>
 
 /** What the kernel calls nodeids: which nodes it refers to, and how often. */
 export interface NodeTable<N> {
