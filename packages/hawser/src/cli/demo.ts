@@ -161,8 +161,11 @@ class Demo {
   /** Never waits for the mount: it may be what hangs. */
   async cleanUp(): Promise<void> {
     this.#worker?.kill('SIGKILL')
-    if (this.#entry !== undefined) await unmountByForce(this.#entry)
-    rmSync(this.#folder, { recursive: true, force: true })
+    try {
+      if (this.#entry !== undefined) await unmountByForce(this.#entry)
+    } finally {
+      rmSync(this.#folder, { recursive: true, force: true })
+    }
   }
 }
 
@@ -173,7 +176,8 @@ async function unmountByForce({ socket, mountpoint, pid }: FoundEntry): Promise<
     await Promise.race([client.closed, new Promise((resolve) => setTimeout(resolve, 2000))])
     client.close()
   } catch {
-    const { unmountAt } = await import('@hawser/fuse')
+    const { findMount, unmountAt } = await import('@hawser/fuse')
+    if (findMount(mountpoint) === undefined) return // it ended while it was asked
     await unmountAt(mountpoint, 'force').catch((error: Error) => {
       throw new Failure(`cannot clean up: ${error.message}; process ${pid} serves ${mountpoint}`)
     })

@@ -192,10 +192,12 @@ class MountServer {
     const fatal = (what: string) => (error: unknown) => {
       this.#logger.error(what, error)
       this.#logger.flush()
-      const exit = () => process.exit(1)
-      if (this.#mount === undefined) exit()
       // A dead mount fails every program that looks at it: detach it rather than leave it.
-      else void this.#mount.unmount('lazy').then(exit, exit)
+      const detached = this.#mount?.unmount('lazy').catch(() => undefined)
+      const exit = () => process.exit(1)
+      void Promise.resolve(detached)
+        .then(() => this.#release())
+        .then(exit, exit)
     }
     process.on('uncaughtException', fatal('internal error'))
     process.on('unhandledRejection', fatal('internal error (promise)'))

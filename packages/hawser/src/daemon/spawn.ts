@@ -41,7 +41,14 @@ export function spawnDaemon(request: ServeRequest, keepOutput: boolean): Promise
   return new Promise((resolve) => {
     let text = ''
     let signalled = false
+    // Ctrl-C while waiting: the process is in another session and would not notice.
+    const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
+    const cancel = () => {
+      signalled = true
+      child.kill('SIGTERM')
+    }
     const finish = (report: StartReport) => {
+      for (const signal of signals) process.off(signal, cancel)
       child.unref()
       channel?.destroy()
       resolve(report)
@@ -62,13 +69,7 @@ export function spawnDaemon(request: ServeRequest, keepOutput: boolean): Promise
         message: signalled ? 'interrupted' : `the background process ended early (${how})`,
       })
     })
-    // Ctrl-C while waiting: the process is in another session and would not notice.
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-      process.once(signal, () => {
-        signalled = true
-        child.kill('SIGTERM')
-      })
-    }
+    for (const signal of signals) process.once(signal, cancel)
     const call: StartCall = { request, keepOutput }
     channel.write(`${JSON.stringify(call)}\n`)
   })
