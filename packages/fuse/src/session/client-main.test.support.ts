@@ -1,0 +1,59 @@
+// A process that uses mounts: it runs the functions that it is sent, and answers with what they return. Its parent serves
+// the mount and must never touch it itself.
+import * as childProcess from 'node:child_process'
+import * as fs from 'node:fs'
+import { cString } from '../device/system.js'
+import { constants, errno, native, sys } from '../native.js'
+
+export interface Tools {
+  fs: typeof fs
+  childProcess: typeof childProcess
+  native: typeof native
+  sys: typeof sys
+  constants: typeof constants
+  errno: typeof errno
+  /** The result of a system call on a path and numbers; negated errno. */
+  at: (number: number, path: string, ...args: number[]) => number
+  /** The code of the error that a function throws; '' where it throws none. */
+  failure: (call: () => unknown) => string
+  sleep: (ms: number) => void
+}
+
+const tools: Tools = {
+  fs,
+  childProcess,
+  native,
+  sys,
+  constants,
+  errno,
+  at: (number, path, ...args) => {
+    const name = cString(path)
+    return native.syscall(number, constants.AT_FDCWD, native.address(name), ...args)
+  },
+  failure: (call) => {
+    try {
+      call()
+      return ''
+    } catch (error) {
+      return (error as NodeJS.ErrnoException).code ?? String(error)
+    }
+  },
+  sleep: (ms) => void Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms),
+}
+
+interface Call {
+  source: string
+  args: unknown[]
+}
+
+process.on('message', async ({ source, args }: Call) => {
+  try {
+    const value = await new Function(`return (${source})`)()(tools, ...args)
+    process.send?.({ value })
+  } catch (error) {
+    const { message, code, stack } = error as NodeJS.ErrnoException
+    process.send?.({ error: { message, code, stack } })
+  }
+})
+process.on('disconnect', () => process.exit())
+process.send?.({ ready: true })
