@@ -93,7 +93,7 @@ struct linux_dirent64 {
 // One system call's worth of entries: the kernel's own readdir buffer is 4 to 32 KiB.
 static __thread union { char bytes[32768]; uint64_t align; } entries;
 
-// readDirectory(fd, offsetLow, offsetHigh, out, size, plus: 0|1, identities, identityStride, identitiesMax) -> bytes or -errno
+// readDirectory(fd, offsetLow, offsetHigh, out, size, plus: 0|1|2 (without file handles), identities, identityStride, identitiesMax) -> bytes or -errno
 // Fills `out` with fuse_dirent, or fuse_direntplus with one identity each (its first word 0 where there is none).
 // Directory offsets are the file system's own and opaque: they use all 64 bits on ext4.
 static napi_value read_directory(napi_env env, napi_callback_info info) {
@@ -102,7 +102,7 @@ static napi_value read_directory(napi_env env, napi_callback_info info) {
   uint64_t offset = (uint64_t)(uint32_t)argument(env, argv[1]) | (uint64_t)argument(env, argv[2]) << 32;
   char *out = pointer(env, argv[3]);
   size_t size = (size_t)argument(env, argv[4]), used = 0, count = 0;
-  bool plus = argument(env, argv[5]) != 0;
+  bool plus = argument(env, argv[5]) != 0, handles = argument(env, argv[5]) == 1;
   char *identities = pointer(env, argv[6]);
   size_t stride = (size_t)argument(env, argv[7]), maximum = (size_t)argument(env, argv[8]);
   if (lseek(fd, (off_t)offset, SEEK_SET) == -1) return number(env, -errno);
@@ -134,7 +134,7 @@ static napi_value read_directory(napi_env env, napi_callback_info info) {
         struct identity *identity = (struct identity *)(identities + stride * count++);
         bool dots = entry->name[0] == '.' && (!entry->name[1] || (entry->name[1] == '.' && !entry->name[2]));
         struct fuse_entry_out *reply = (struct fuse_entry_out *)(out + used);
-        if (dots || stat_file(fd, entry->name, AT_SYMLINK_NOFOLLOW, &reply->attr, identity, true)) identity->mode = 0;
+        if (dots || stat_file(fd, entry->name, AT_SYMLINK_NOFOLLOW, &reply->attr, identity, handles)) identity->mode = 0;
       }
       used += record;
       at += entry->reclen;

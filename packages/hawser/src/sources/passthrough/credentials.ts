@@ -14,19 +14,40 @@ export class Credentials {
   readonly privileged = native.syscall(sys.geteuid) === 0
   readonly #groups = memory(GROUPS_MAX * 4)
 
-  create(request: Request, umask: number, number: number, ...args: number[]): number {
-    if (!this.privileged || (request.uid === 0 && request.gid === 0))
-      return native.syscallAs(0, 0, 0, 0, umask, number, ...args)
-    const group = request.supplementaryGroup
-    this.#groups.words[0] = group
+  /** Makes a system call of up to four arguments for the caller of a request. */
+  create(
+    request: Request,
+    umask: number,
+    number: number,
+    a0: number,
+    a1: number,
+    a2: number,
+    a3 = 0,
+  ): number {
     const { uid, gid } = request
-    const result = native.syscallAs(uid, gid, this.#groups.address, group < 0 ? 0 : 1, umask, number, ...args)
+    if (!this.privileged || (uid === 0 && gid === 0))
+      return native.syscallAs(0, 0, 0, 0, umask, number, a0, a1, a2, a3)
+    const group = request.supplementaryGroup
+    const groups = this.#groups
+    groups.words[0] = group
+    const result = native.syscallAs(
+      uid,
+      gid,
+      groups.address,
+      group < 0 ? 0 : 1,
+      umask,
+      number,
+      a0,
+      a1,
+      a2,
+      a3,
+    )
     if (result !== -errno.EACCES && result !== -errno.EPERM) return result
     // The kernel has allowed it already (default_permissions), perhaps by a group that an ACL names: ask which it has.
     const count = this.#groupsOf(request.pid)
     return count === 0
       ? result
-      : native.syscallAs(uid, gid, this.#groups.address, count, umask, number, ...args)
+      : native.syscallAs(uid, gid, groups.address, count, umask, number, a0, a1, a2, a3)
   }
 
   /** Fills in a process's supplementary groups, and how many; 0 where it cannot be told. */

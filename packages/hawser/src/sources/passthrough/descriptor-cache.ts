@@ -1,91 +1,89 @@
 import { native, sys } from '@hawser/fuse'
 import type { PassthroughNodes } from './node-table.js'
 
+/** In a node's record: what follows is a pinned descriptor, not a slot of the cache. */
+const PINNED = 1 << 30
+/** Of a pinned one: its file has much to free. */
+const LARGE = 1 << 29
+
 /** O_PATH descriptors of nodes that were used lately: a bounded number, however large the tree. */
 export class DescriptorCache {
   readonly #nodes: PassthroughNodes
   readonly #node: Uint32Array
   readonly #fd: Int32Array
-  /** 1: used since the hand passed (the clock algorithm); 2: kept until the node is forgotten. */
-  readonly #state: Uint8Array
+  /** 1: used since the hand passed (the clock algorithm). */
+  readonly #used: Uint8Array
   #hand = 0
-  #used = 0
-  /** Descriptors of nodes that nothing else leads to, beyond the cache's own number. */
-  readonly #pinned = new Map<number, number>()
-  /** Of these, the nodes whose last close may have much to free. */
-  readonly #large = new Set<number>()
+  #size = 0
 
   constructor(nodes: PassthroughNodes, capacity: number) {
     this.#nodes = nodes
     this.#node = new Uint32Array(capacity)
     this.#fd = new Int32Array(capacity).fill(-1)
-    this.#state = new Uint8Array(capacity)
+    this.#used = new Uint8Array(capacity)
   }
 
+  /** Descriptors held, those that are pinned included. */
   get size(): number {
-    return this.#used + this.#pinned.size
+    return this.#size
   }
 
   /** The node's descriptor, or -1. */
   get(node: number): number {
-    const slot = this.#nodes.cacheSlot(node)
-    if (slot < 0) return this.#pinned.size > 0 ? (this.#pinned.get(node) ?? -1) : -1
-    this.#state[slot] = 1
-    return this.#fd[slot]
+    const kept = this.#nodes.descriptor(node)
+    if (kept < 0) return -1
+    if (kept & PINNED) return kept & ~(PINNED | LARGE)
+    this.#used[kept] = 1
+    return this.#fd[kept]
   }
 
   /** Takes a descriptor over; another one may be closed for it. */
   put(node: number, fd: number): void {
     const { length } = this.#fd
-    while (this.#fd[this.#hand] >= 0 && this.#state[this.#hand] !== 0) {
-      this.#state[this.#hand] = 0
+    while (this.#fd[this.#hand] >= 0 && this.#used[this.#hand] !== 0) {
+      this.#used[this.#hand] = 0
       this.#hand = (this.#hand + 1) % length
     }
     const slot = this.#hand
     this.#hand = (slot + 1) % length
     if (this.#fd[slot] >= 0) {
       native.syscall(sys.close, this.#fd[slot])
-      this.#nodes.setCacheSlot(this.#node[slot], -1)
-    } else this.#used++
+      this.#nodes.setDescriptor(this.#node[slot], -1)
+    } else this.#size++
     this.#node[slot] = node
     this.#fd[slot] = fd
-    this.#state[slot] = 1
-    this.#nodes.setCacheSlot(node, slot)
+    this.#used[slot] = 1
+    this.#nodes.setDescriptor(node, slot)
   }
 
-  /** Keeps a node's descriptor until the node is forgotten: nothing else leads to it any more. */
+  /**
+   * Keeps a node's descriptor until the node is forgotten: nothing else leads to it any more.
+   * @param large whether closing it may have much to free
+   */
   pin(node: number, fd: number, large: boolean): void {
-    this.#pinned.set(node, fd)
-    if (large) this.#large.add(node)
-  }
-
-  isLarge(node: number): boolean {
-    return this.#large.size > 0 && this.#large.has(node)
+    this.#nodes.setDescriptor(node, fd | PINNED | (large ? LARGE : 0))
+    this.#size++
   }
 
   isPinned(node: number): boolean {
-    return this.#pinned.size > 0 && this.#pinned.has(node)
+    const kept = this.#nodes.descriptor(node)
+    return kept >= 0 && (kept & PINNED) !== 0
   }
 
-  #empty(node: number, slot: number): void {
-    this.#fd[slot] = -1
-    this.#state[slot] = 0
-    this.#used--
-    this.#nodes.setCacheSlot(node, -1)
+  isLarge(node: number): boolean {
+    return this.isPinned(node) && (this.#nodes.descriptor(node) & LARGE) !== 0
   }
 
   /** Gives a node's descriptor up to be closed, or -1. */
   take(node: number): number {
-    const slot = this.#nodes.cacheSlot(node)
-    if (slot >= 0) {
-      const fd = this.#fd[slot]
-      this.#empty(node, slot)
-      return fd
-    }
-    if (this.#pinned.size === 0) return -1
-    const fd = this.#pinned.get(node) ?? -1
-    this.#pinned.delete(node)
-    if (this.#large.size > 0) this.#large.delete(node)
+    const kept = this.#nodes.descriptor(node)
+    if (kept < 0) return -1
+    this.#nodes.setDescriptor(node, -1)
+    this.#size--
+    if (kept & PINNED) return kept & ~(PINNED | LARGE)
+    const fd = this.#fd[kept]
+    this.#fd[kept] = -1
+    this.#used[kept] = 0
     return fd
   }
 }

@@ -40,7 +40,10 @@ export class NameOperations {
     // The kernel resolves these itself; from anybody else they would lead out of the source.
     if (bytes[start] === 0x2e && (length === 1 || (length === 2 && bytes[start + 1] === 0x2e)))
       throw new FilesystemError('EINVAL')
-    return this.#known(parent, this.#resolver.pathFd(parent), name, attr)
+    const directory = this.#resolver.pathFd(parent)
+    const node = this.#known(parent, directory, name, attr)
+    if (node !== undefined) this.#resolver.ensureHandle(node, directory, name)
+    return node
   }
 
   /** The node of an existing name; undefined: there is none. */

@@ -30,8 +30,8 @@ const Field = {
   /** Descriptors open on this node, and the latest of them plus one. */
   OPEN_COUNT: 13,
   OPEN_FD: 14,
-  /** What the descriptor cache keeps for it: its slot plus one. */
-  CACHED: 15,
+  /** What the descriptor cache keeps for it, plus one. */
+  DESCRIPTOR: 15,
 } as const
 const STRIDE = 16
 
@@ -146,7 +146,7 @@ export class PassthroughNodes implements NodeTable<number> {
     words[to + Field.LENGTHS] = 0
     words[to + Field.OPEN_COUNT] = 0
     words[to + Field.OPEN_FD] = 0
-    words[to + Field.CACHED] = 0
+    words[to + Field.DESCRIPTOR] = 0
     words[to + Field.HANDLE_TYPE] = identity[at + Identity.HANDLE_TYPE]
     this.#setText(to, name, identity, at)
     if (name) this.#adopt(node, parent, name)
@@ -254,6 +254,12 @@ export class PassthroughNodes implements NodeTable<number> {
     return ByteArena.byteOf(this.#words[here + Field.TEXT]) + (this.#words[here + Field.LENGTHS] & 0x1ff) + 1
   }
 
+  /** Keeps the handle of an identity with a node that has none. */
+  setHandle(node: number, identity: Uint32Array, at: number): void {
+    this.#words[node * STRIDE + Field.HANDLE_TYPE] = identity[at + Identity.HANDLE_TYPE]
+    this.#replaceHandle(node * STRIDE, identity.subarray(at))
+  }
+
   /** The node was found under this name. */
   setName(node: number, parent: number, name: Name): void {
     const at = node * STRIDE
@@ -320,11 +326,12 @@ export class PassthroughNodes implements NodeTable<number> {
     this.#collect(node)
   }
 
-  cacheSlot(node: number): number {
-    return this.#words[node * STRIDE + Field.CACHED] - 1
+  /** What the descriptor cache keeps for the node; -1: nothing. */
+  descriptor(node: number): number {
+    return this.#words[node * STRIDE + Field.DESCRIPTOR] - 1
   }
-  setCacheSlot(node: number, slot: number): void {
-    this.#words[node * STRIDE + Field.CACHED] = slot + 1
+  setDescriptor(node: number, value: number): void {
+    this.#words[node * STRIDE + Field.DESCRIPTOR] = value + 1
   }
 
   #isNamed(node: number, parent: number, name: Name): boolean {

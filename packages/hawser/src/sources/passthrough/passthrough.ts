@@ -95,10 +95,10 @@ export class Passthrough implements NodeOperations<number, number> {
 
   constructor(root: SourceRoot, options: PassthroughOptions) {
     this.#options = options
-    this.resolver = new Resolver(root, options.submounts)
+    this.#kind = options.kind ?? filesystemKind(root.fd)
+    this.resolver = new Resolver(root, options.submounts, this.#kind)
     const { nodes } = this.resolver
     this.files = new OpenFiles(nodes, raiseDescriptorLimit())
-    this.#kind = options.kind ?? filesystemKind(root.fd)
     this.#attributes = new AttributeOperations(this.resolver, this.credentials, options)
     this.#names = new NameOperations(this.resolver, this.credentials)
     this.#data = new DataOperations(this.files, this.#attributes, this.credentials, this.#kind)
@@ -359,7 +359,7 @@ export class Passthrough implements NodeOperations<number, number> {
       request.offsetHigh,
       reply.payloadAddress,
       size,
-      plus ? 1 : 0,
+      plus ? (this.resolver.eagerHandles ? 1 : 2) : 0,
       this.#listed.address,
       IDENTITY_SIZE,
       LISTING_MAX,

@@ -1,5 +1,6 @@
 import { type Attributes, constants as c, errno, FilesystemError, type Name, native, sys } from '@hawser/fuse'
 import { DescriptorCache } from './descriptor-cache.js'
+import type { FilesystemKind } from './filesystem-kind.js'
 import { Identities, Identity } from './identity.js'
 import { DescriptorPath, memory, text } from './memory.js'
 import { PassthroughNodes } from './node-table.js'
@@ -10,6 +11,8 @@ const CACHED_DESCRIPTORS = 1024
 /** An unlinked file's blocks are freed when its last descriptor is closed; from this size on, another thread waits for that. */
 export const LARGE_FILE = 1 << 20
 
+/** MAX_HANDLE_SZ, open_by_handle_at(2). */
+const HANDLE_MAX = 128
 const EMPTY = text('')
 const NOFOLLOW = () => c.AT_SYMLINK_NOFOLLOW | c.AT_NO_AUTOMOUNT
 
@@ -32,19 +35,22 @@ export class Resolver {
   readonly #devices: Device[]
   readonly #guarded = new GuardedOpen()
   readonly #handle = memory(8 + 128)
+  /** Whether handles come with every look at a file, 0 or 1; otherwise a node gets its handle when it is looked up once more. */
   readonly #wantHandle: number
+  readonly #mountId = memory(4)
 
-  constructor(root: SourceRoot, crossMounts: boolean) {
+  /** @param kind where files are in memory, handles cost more than all the rest of a lookup (shmem_encode_fh takes a lock) */
+  constructor(root: SourceRoot, crossMounts: boolean, kind: FilesystemKind) {
     this.root = root
     this.#crossMounts = crossMounts
     this.#devices = [{ major: root.devMajor, minor: root.devMinor, fd: root.fd }]
-    this.#wantHandle = root.handles ? 1 : 0
+    this.#wantHandle = root.handles && kind !== 'memory' ? 1 : 0
     this.stat(root.fd)
     this.nodes.intern(this.identity.words, 0, 0, 0, undefined)
   }
 
-  get wantHandle(): number {
-    return this.#wantHandle
+  get eagerHandles(): boolean {
+    return this.#wantHandle === 1
   }
 
   /** Looks at an open descriptor: fills `identity`, and `attr` where given. Returns 0 or a negated errno. */
@@ -67,6 +73,19 @@ export class Resolver {
   /** The node of the file that `stat` or `statName` looked at; new ones are remembered under `name` in `parent`. */
   intern(parent: number, name: Name | undefined): number {
     return this.nodes.intern(this.identity.words, 0, this.deviceOf(this.identity.words, 0), parent, name)
+  }
+
+  /** Gives a node that was found under a name its file handle, where it has none yet. */
+  ensureHandle(node: number, directory: number, name: Name): void {
+    const { nodes, identity } = this
+    if (this.#wantHandle === 1 || !this.root.handles || nodes.hasHandle(node)) return
+    const { words } = identity
+    words[Identity.HANDLE_BYTES] = HANDLE_MAX
+    const handle = identity.address + Identity.HANDLE_BYTES * 4
+    if (
+      native.syscall(sys.name_to_handle_at, directory, name.address, handle, this.#mountId.address, 0) === 0
+    )
+      nodes.setHandle(node, words, 0)
   }
 
   /** Index of an identity's device; 0 is the root's. */
