@@ -1,22 +1,29 @@
-// The inodes of the file system in memory. The kernel checks permissions (mountTree's default) and types, refuses to
-// rename a directory into itself, and clears set-id bits; what is left is here.
+// The inodes of the file system in memory. The kernel checks permissions (mountTree's default) and types, and refuses to
+// rename a directory into itself; what is left is here.
 import {
   type AttributeChanges,
   constants,
   encodeName,
+  type FallocateRequest,
   FilesystemError,
   Inode,
   type ListedName,
+  type ReadRequest,
+  type SetattrRequest,
   type StatfsInit,
   type Time,
+  type WriteRequest,
 } from '@hawser/fuse'
 import { SparseBytes } from './sparse-bytes.js'
 
-const { S_IFDIR, S_IFLNK, S_IFMT, S_ISGID } = constants
+const { S_IFDIR, S_IFLNK, S_IFMT, S_ISUID, S_ISGID } = constants
 const { RENAME_NOREPLACE, RENAME_EXCHANGE, XATTR_CREATE, XATTR_REPLACE } = constants
 // linux/falloc.h
 const [PUNCH_HOLE, ZERO_RANGE] = [0x02, 0x10]
+const S_IXGRP = 0o010
 const NAME_MAX = 255
+/** Bytes of a file, as ext4 has it. */
+const SIZE_MAX = 2 ** 44 - 4096
 const XATTR_MAX = 65536
 const DAY = 86_400_000
 
@@ -48,8 +55,10 @@ export class MemoryNode extends Inode {
     this.rdev = rdev
   }
 
-  override setattr(changes: AttributeChanges): void {
+  override setattr(changes: AttributeChanges, request: SetattrRequest): void {
     const { mode, uid, gid, atime, mtime } = changes
+    if (uid !== undefined || gid !== undefined) this.dropPrivileges()
+    if (changes.killSetId) this.clearSetId(request)
     if (mode !== undefined) this.mode = (this.mode & S_IFMT) | (mode & 0o7777)
     this.uid = uid ?? this.uid
     this.gid = gid ?? this.gid
@@ -58,13 +67,26 @@ export class MemoryNode extends Inode {
     this.ctime = new Date()
   }
 
+  /** What runs with other rights is no longer what they were given to (Features.handleKillPriv). */
+  protected clearSetId(by: Owner): void {
+    this.mode &= ~S_ISUID
+    // Where the group may not execute, the bit means mandatory locks, and only strangers take it away.
+    const stranger = by.uid !== 0 && by.uid !== this.uid && by.gid !== this.gid
+    if (this.mode & S_IXGRP || stranger) this.mode &= ~S_ISGID
+  }
+  protected dropPrivileges(): void {
+    this.#xattrs.delete('security.capability')
+  }
+
   override getxattr(name: string): Buffer | undefined {
     return this.#xattrs.get(name)
   }
-  override listxattr(): Iterable<string> {
-    return this.#xattrs.keys()
+  override listxattr(request: Owner): Iterable<string> {
+    return [...this.#xattrs.keys()].filter((name) => request.uid === 0 || !name.startsWith('trusted.'))
   }
   override setxattr(name: string, value: Buffer, flags: number): void {
+    // POSIX ACLs (system.*) would have to be inherited, and kept in step with the mode: that is not done here.
+    if (!/^(user|trusted|security)\../.test(name)) throw new FilesystemError('EOPNOTSUPP')
     const exists = this.#xattrs.has(name)
     if (exists && flags & XATTR_CREATE) throw new FilesystemError('EEXIST')
     if (!exists && flags & XATTR_REPLACE) throw new FilesystemError('ENODATA')
@@ -101,32 +123,46 @@ export class MemoryFile extends MemoryNode {
     this.blocks = 0
   }
 
-  override read(offset: number, size: number): Buffer {
+  override read(offset: number, size: number, _handle: unknown, request: ReadRequest): Buffer {
     // As relatime has it: a first time after each change, and once a day.
-    if (milliseconds(this.atime) <= milliseconds(this.mtime) || Date.now() - milliseconds(this.atime) > DAY)
-      this.atime = new Date()
+    const read = milliseconds(this.atime)
+    const due = read <= milliseconds(this.mtime) || Date.now() - read > DAY
+    if (due && !(request.flags & constants.O_NOATIME)) this.atime = new Date()
     return this.#bytes.read(offset, Math.max(0, Math.min(size, this.size - offset)))
   }
 
-  override write(offset: number, data: Uint8Array): void {
+  override write(offset: number, data: Uint8Array, _handle: unknown, request: WriteRequest): void {
+    if (offset + data.length > SIZE_MAX) throw new FilesystemError('EFBIG')
+    if (request.killSetId) this.clearSetId(request)
     this.#change(this.#bytes.missingPages(offset, data.length), () => this.#bytes.write(offset, data))
     this.size = Math.max(this.size, offset + data.length)
   }
 
-  override setattr(changes: AttributeChanges): void {
+  override setattr(changes: AttributeChanges, request: SetattrRequest): void {
     const { size } = changes
     if (size !== undefined) {
+      if (size > SIZE_MAX) throw new FilesystemError('EFBIG')
+      this.dropPrivileges()
       if (size < this.size) this.#change(0, () => this.#bytes.truncate(size))
       this.size = size
       this.mtime = new Date()
     }
-    super.setattr(changes)
+    super.setattr(changes, request)
   }
 
-  override fallocate(offset: number, length: number, mode: number): void {
+  override fallocate(
+    offset: number,
+    length: number,
+    mode: number,
+    _handle: unknown,
+    request: FallocateRequest,
+  ): void {
     const keepSize = (mode & constants.FALLOC_FL_KEEP_SIZE) !== 0
     const action = mode & ~constants.FALLOC_FL_KEEP_SIZE
     const end = offset + length
+    if (end > SIZE_MAX) throw new FilesystemError('EFBIG')
+    // Here the kernel does not say whether the caller may keep the bits.
+    if (request.uid !== 0) this.clearSetId(request)
     if (action === PUNCH_HOLE && keepSize) this.#change(0, () => this.#bytes.clear(offset, length))
     else if (action === 0 || action === ZERO_RANGE) {
       this.#change(this.#bytes.missingPages(offset, length), () => {
@@ -151,6 +187,7 @@ export class MemoryFile extends MemoryNode {
   }
 
   #change(newPages: number, change: () => void): void {
+    this.dropPrivileges()
     const before = this.#bytes.pages
     this.#space.take(newPages)
     change()
@@ -165,6 +202,7 @@ export class MemoryFile extends MemoryNode {
 export class MemoryDirectory extends MemoryNode {
   readonly #entries = new Map<string, MemoryNode>()
   readonly #space: Space
+  #parent: MemoryDirectory = this
 
   constructor(permissions: number, owner: Owner, space: Space) {
     super(S_IFDIR | permissions, owner)
@@ -177,7 +215,7 @@ export class MemoryDirectory extends MemoryNode {
     return this.#entries.get(name)
   }
   override readdir(): Iterable<ListedName> {
-    return this.#entries
+    return [['..', this.#parent], ...this.#entries]
   }
   override statfs(): StatfsInit {
     const { pages, used } = this.#space
@@ -256,7 +294,10 @@ export class MemoryDirectory extends MemoryNode {
     if (encodeName(name).length > NAME_MAX) throw new FilesystemError('ENAMETOOLONG')
     this.#entries.set(name, node)
     // A directory's '..' is a link to its parent.
-    if (node instanceof MemoryDirectory) this.nlink++
+    if (node instanceof MemoryDirectory) {
+      this.nlink++
+      node.#parent = this
+    }
     this.#changed()
   }
   #take(name: string): MemoryNode {

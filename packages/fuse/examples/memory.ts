@@ -20,6 +20,7 @@ const root = new MemoryDirectory(0o1777, owner, new Space(size))
 const mounted = await mountTree(root, mountpoint, {
   fsname: 'memory',
   allowOther: values['allow-other'],
+  features: { handleKillPriv: true },
   // Everything changes through the mount, so the kernel knows of every change.
   entryTimeout: Number.POSITIVE_INFINITY,
   attrTimeout: Number.POSITIVE_INFINITY,

@@ -27,8 +27,7 @@ export class DirectorySnapshot<N, H> {
     reply: p.DirectoryReply,
     timeouts: { entry: number; attr: number } | undefined,
   ): Result {
-    // Offsets that were never given out lie behind the end.
-    const offset = request.offsetHigh === 0 ? request.offsetLow : Number.POSITIVE_INFINITY
+    const offset = request.offsetLow
     if (offset === 0 || !this.#entries) {
       const listed = this.#ops.readdir!(this.#node, this.handle, request)
       if (typeof (listed as PromiseLike<unknown>).then === 'function')
@@ -43,7 +42,16 @@ export class DirectorySnapshot<N, H> {
 
   #take(entries: Iterable<Dirent>): void {
     const type = constants.S_IFDIR
-    this.#entries = [{ name: '.', ino: 0, type }, { name: '..', ino: 0, type }, ...entries]
+    const list: Dirent[] = [
+      { name: '.', ino: 0, type },
+      { name: '..', ino: 0, type },
+    ]
+    for (const entry of entries) {
+      if (entry.name === '.') list[0] = entry
+      else if (entry.name === '..') list[1] = entry
+      else list.push(entry)
+    }
+    this.#entries = list
   }
 
   #fill(

@@ -125,7 +125,7 @@ export abstract class Inode {
 
   /** The inode of a name; undefined: there is none. Give the same object for the same file. */
   lookup?(name: string, request: p.Request): Maybe<Inode | undefined>
-  /** All names but '.' and '..'. */
+  /** All names. '.' may be missing, and '..', whose inode number programs then see as unknown. */
   readdir?(request: p.Request): Maybe<Iterable<ListedName>>
   /** Makes a regular file. `mode` has the type and, the umask applied, the permission bits. */
   create?(name: string, mode: number, request: p.CreateRequest | p.MknodRequest): Maybe<Inode>
@@ -202,6 +202,7 @@ const named = new WeakSet<Inode>()
 /** A directory; with a map of its children, unless a subclass defines `lookup` and `readdir`. */
 export class Directory extends Inode {
   readonly #children = new Map<string, Inode>()
+  #parent: Inode = this
 
   constructor(
     children: Readonly<Record<string, Inode>> | Iterable<readonly [string, Inode]> = {},
@@ -226,6 +227,7 @@ export class Directory extends Inode {
     this.#children.set(name, inode)
     if (inode.isDirectory) {
       this.nlink++
+      if (inode instanceof Directory) inode.#parent = this
       if (inode.nlink === 0) inode.nlink = 2
     } else if (named.has(inode)) inode.nlink++
     named.add(inode)
@@ -256,7 +258,7 @@ export class Directory extends Inode {
     return this.#children.get(name)
   }
   override readdir(_request: p.Request): Maybe<Iterable<ListedName>> {
-    return this.#children
+    return [['..', this.#parent], ...this.#children]
   }
 }
 

@@ -111,7 +111,7 @@ export interface NodeOperations<N, H> {
   release?(node: N, handle: H, request: ReleaseRequest): Maybe<void>
   fsync?(node: N, handle: H | undefined, request: FsyncRequest): Maybe<void>
   opendir?(node: N, request: OpenRequest, reply: OpenReply): Maybe<H>
-  /** All entries but '.' and '..': a snapshot is kept for as long as the directory is open or until it is rewound. */
+  /** All entries; '.' and '..' may be missing, or tell their inode numbers. A snapshot is kept for as long as the directory is open or until it is rewound. */
   readdir?(node: N, handle: H | undefined, request: Request): Maybe<Iterable<Dirent>>
   /** Lists with offsets of its own instead, which stay good for ever; `plus` asks for nodes. Replaces readdir. */
   readdirRaw?(node: N, handle: H, request: ReaddirRequest, reply: DirectoryReply, plus: boolean): Maybe<void>

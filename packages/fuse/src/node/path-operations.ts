@@ -273,14 +273,19 @@ export class PathBridge<H> implements NodeOperations<PathNode<H>, OpenPath<H>> {
   readdir(node: PathNode<H>, open: OpenPath<H> | undefined, request: p.Request): Maybe<Iterable<Dirent>> {
     // An open directory whose name is gone is empty: nothing can be removed from it while something is in it.
     if (!node.reachable) return []
-    return then(this.#ops.readdir!(node.path, open?.handle, request), (entries) =>
-      Array.from(entries, (entry) => {
+    return then(this.#ops.readdir!(node.path, open?.handle, request), (entries) => {
+      const list: Dirent[] = [this.#dirent(node, '.'), this.#dirent(node.parent ?? node, '..')]
+      for (const entry of entries) {
         const { name, ino, mode } = typeof entry === 'string' ? { name: entry } : entry
         const known = node.children.get(name)
         const type = mode === undefined ? (known?.type ?? 0) : mode & constants.S_IFMT
-        return { name, ino: ino ?? known?.givenIno ?? known?.ino ?? 0, type }
-      }),
-    )
+        list.push({ name, ino: ino ?? known?.givenIno ?? known?.ino ?? 0, type })
+      }
+      return list
+    })
+  }
+  #dirent(node: PathNode<H>, name: string): Dirent {
+    return { name, ino: node.givenIno ?? node.ino, type: constants.S_IFDIR }
   }
   releasedir(node: PathNode<H>, open: OpenPath<H>, request: p.ReleaseRequest): Maybe<void> {
     open.node.handles.delete(open)

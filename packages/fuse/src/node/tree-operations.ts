@@ -259,9 +259,11 @@ export class TreeOperations implements NodeOperations<Inode, OpenInode> {
 
   readdir(inode: Inode, _handle: OpenInode | undefined, request: p.Request): Maybe<Iterable<Dirent>> {
     if (!inode.readdir) refuse('ENOTDIR')
-    return then(inode.readdir(request), (names) =>
-      Array.from(names, ([name, { ino, mode }]) => ({ name, ino, type: mode & constants.S_IFMT })),
-    )
+    return then(inode.readdir(request), (names) => {
+      const list: Dirent[] = [{ name: '.', ino: inode.ino, type: constants.S_IFDIR }]
+      for (const [name, { ino, mode }] of names) list.push({ name, ino, type: mode & constants.S_IFMT })
+      return list
+    })
   }
 
   statfs(_inode: Inode, request: p.Request, reply: p.StatfsReply): Maybe<void> {
