@@ -21,6 +21,7 @@ export async function startMount(request: MountRequest): Promise<RunningMount> {
     // Root serves every user with its own privilege: only the kernel's check stands between them and the files.
     defaultPermissions: options.defaultPermissions || (privileged && options.allowOther),
     maxRead: options.maxRead,
+    mountFlags: Object.fromEntries((request.flags ?? []).map((flag) => [flag, true])),
     features: source.features,
     log,
     access:

@@ -141,16 +141,9 @@ export const mountOptionTable: readonly MountOptionRow[] = [
   {
     name: 'engine',
     property: 'engine',
-    kind: { type: 'choice', values: ['auto', 'classic', 'io_uring'] },
+    kind: { type: 'choice', values: ['auto', 'classic'] },
     default: 'auto',
-    explanation: 'How requests are read from the kernel. auto chooses what is fastest here.',
-  },
-  {
-    name: 'threads',
-    property: 'threads',
-    kind: { type: 'integer', minimum: 1, maximum: 64 },
-    default: 1,
-    explanation: 'Threads that serve requests.',
+    explanation: 'How requests are read from the kernel. classic: /dev/fuse on the event loop. auto: what is fastest here.',
   },
   {
     name: 'xattr',
@@ -170,7 +163,8 @@ export const mountOptionTable: readonly MountOptionRow[] = [
 ]
 
 /** Restrictions that the kernel itself keeps for a mount; mount(8) also passes them on for the word `user`. */
-export const kernelFlags = ['nosuid', 'nodev', 'noexec', 'noatime'] as const
+/** Flags of the mount itself. nosuid and nodev are on unless root asks for suid or dev. */
+export const kernelFlags = ['nosuid', 'suid', 'nodev', 'dev', 'noexec', 'noatime'] as const
 export type KernelFlag = (typeof kernelFlags)[number]
 
 /**
@@ -197,8 +191,6 @@ export const ignoredWords: ReadonlySet<string> = new Set([
     'noowner',
     'group',
     'nogroup',
-    'suid',
-    'dev',
     'exec',
     'atime',
     'diratime',

@@ -27,7 +27,6 @@ describe('options of a mount', () => {
       locks: 'local',
       submounts: false,
       engine: 'auto',
-      threads: 1,
       xattr: true,
       acl: false,
     })
@@ -69,7 +68,6 @@ describe('options of a mount', () => {
     ['umask=9', /use an octal number/],
     ['umask=1777', /use an octal number up to 777/],
     ['max_read=100', /use bytes from 4096/],
-    ['threads=0', /from 1 to 64/],
     ['subtype=a b', /letters, digits/],
     ['fsname=', /not empty/],
     ['remount', /unmount and mount again/],

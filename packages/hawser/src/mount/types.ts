@@ -1,4 +1,5 @@
 import type { OperationStatistics } from '@hawser/fuse'
+import type { KernelFlag } from './option-table.js'
 
 export type CachePolicy = 'never' | 'auto' | 'always'
 
@@ -24,8 +25,7 @@ export interface MountOptions {
   locks: 'local' | 'source'
   /** Show file systems mounted inside the source. */
   submounts: boolean
-  engine: 'auto' | 'classic' | 'io_uring'
-  threads: number
+  engine: 'auto' | 'classic'
   xattr: boolean
   acl: boolean
 }
@@ -38,6 +38,8 @@ export interface MountRequest {
   /** A directory, or /dev/fd/N. */
   mountpoint: string
   options: MountOptions
+  /** Flags of the mount beside its options, as mount(8) names them. */
+  flags?: readonly KernelFlag[]
   log: Log
 }
 

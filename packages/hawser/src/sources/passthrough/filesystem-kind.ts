@@ -2,6 +2,7 @@ import { native } from '@hawser/fuse'
 
 // f_type of statfs(2), linux/magic.h
 const MEMORY = new Set([0x01021994, 0x858458f6, 0x958458f6]) // tmpfs, ramfs, hugetlbfs
+const OVERLAY = 0x794c7630
 const LOCAL = new Set([
   0xef53, // ext2, ext3, ext4
   0x58465342, // xfs
@@ -9,7 +10,7 @@ const LOCAL = new Set([
   0xf2f52010, // f2fs
   0xca451a4e, // bcachefs
   0x2fc12fc1, // zfs
-  0x794c7630, // overlayfs
+  OVERLAY,
   0x73717368, // squashfs
   0xe0f5e1e2, // erofs
   0x4d44, // vfat
@@ -25,4 +26,8 @@ export type FilesystemKind = 'memory' | 'local' | 'remote'
 export function filesystemKind(fd: number): FilesystemKind {
   const type = native.filesystemType(fd)
   return MEMORY.has(type) ? 'memory' : LOCAL.has(type) ? 'local' : 'remote'
+}
+
+export function isOverlay(fd: number): boolean {
+  return native.filesystemType(fd) === OVERLAY
 }

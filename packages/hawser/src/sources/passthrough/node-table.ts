@@ -59,6 +59,8 @@ export class PassthroughNodes implements NodeTable<number> {
   #free = 0
   #size = 0
   readonly #memo = new Uint32Array(MEMO)
+  /** Whether birth times tell files apart: on overlayfs a file that is copied up gets another one. */
+  births = true
   /** Called before a node's record is freed. */
   onFree: (node: number) => void = () => {}
 
@@ -169,12 +171,7 @@ export class PassthroughNodes implements NodeTable<number> {
         words[here + Field.INO_HIGH] === high &&
         this.device(node) === device
       ) {
-        if (
-          words[here + Field.BIRTH_SECONDS] === identity[at + Identity.BIRTH_SECONDS] &&
-          words[here + Field.BIRTH_NANOSECONDS] === identity[at + Identity.BIRTH_NANOSECONDS] &&
-          this.#sameHandle(here, identity, at)
-        )
-          return node
+        if (this.#sameUse(here, identity, at)) return node
         // The inode number was used again: what the kernel knows by this node is gone.
         this.#unhash(node)
         return 0
@@ -191,9 +188,20 @@ export class PassthroughNodes implements NodeTable<number> {
     return (
       words[here + Field.INO_LOW] === identity[at + Identity.INO_LOW] &&
       words[here + Field.INO_HIGH] === identity[at + Identity.INO_HIGH] &&
-      words[here + Field.BIRTH_SECONDS] === identity[at + Identity.BIRTH_SECONDS] &&
-      words[here + Field.BIRTH_NANOSECONDS] === identity[at + Identity.BIRTH_NANOSECONDS] &&
-      this.device(node) === device
+      this.device(node) === device &&
+      this.#sameUse(here, identity, at)
+    )
+  }
+
+  /** Whether an identity of the same inode number is that of the same file, not of a later one. */
+  #sameUse(here: number, identity: Uint32Array, at: number): boolean {
+    const words = this.#words
+    return (
+      ((words[here + Field.KIND] ^ (identity[at + Identity.MODE] >> 12)) & 15) === 0 &&
+      (!this.births ||
+        (words[here + Field.BIRTH_SECONDS] === identity[at + Identity.BIRTH_SECONDS] &&
+          words[here + Field.BIRTH_NANOSECONDS] === identity[at + Identity.BIRTH_NANOSECONDS])) &&
+      this.#sameHandle(here, identity, at)
     )
   }
 

@@ -1,6 +1,6 @@
 import { type Attributes, constants as c, errno, FilesystemError, type Name, native, sys } from '@hawser/fuse'
 import { DescriptorCache } from './descriptor-cache.js'
-import type { FilesystemKind } from './filesystem-kind.js'
+import { type FilesystemKind, isOverlay } from './filesystem-kind.js'
 import { Identities, Identity } from './identity.js'
 import { DescriptorPath, memory, text } from './memory.js'
 import { PassthroughNodes } from './node-table.js'
@@ -44,7 +44,8 @@ export class Resolver {
     this.root = root
     this.#crossMounts = crossMounts
     this.#devices = [{ major: root.devMajor, minor: root.devMinor, fd: root.fd }]
-    this.#wantHandle = root.handles && kind !== 'memory' ? 1 : 0
+    this.#wantHandle = root.handleNames && kind !== 'memory' ? 1 : 0
+    this.nodes.births = !isOverlay(root.fd)
     this.stat(root.fd)
     this.nodes.intern(this.identity.words, 0, 0, 0, undefined)
   }
@@ -217,6 +218,7 @@ export class Resolver {
     else if (
       known &&
       this.identity.words[Identity.NLINK] > 1 &&
+      this.root.handles &&
       nodes.hasHandle(node) &&
       nodes.type(node) !== c.S_IFDIR
     )

@@ -22,6 +22,8 @@ export interface SourceRoot {
   readonly isolated: boolean
   /** Whether files can be opened by file handle (open_by_handle_at(2): CAP_DAC_READ_SEARCH, and a file system that has handles). */
   readonly handles: boolean
+  /** Whether files have handles, which tell two uses of an inode number apart (name_to_handle_at(2)). */
+  readonly handleNames: boolean
   readonly path: string
 }
 
@@ -61,6 +63,7 @@ export function openSourceRoot(path: string, submounts: boolean): SourceRoot {
     devMinor: words[Identity.DEV_MINOR],
     isolated: cloned >= 0,
     handles,
+    handleNames: words[Identity.HANDLE_BYTES] > 0,
     path: cloned >= 0 ? path : readlinkSync(`/proc/self/fd/${fd}`),
   }
 }

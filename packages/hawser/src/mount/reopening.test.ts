@@ -1,0 +1,256 @@
+// What a client holds (O_PATH descriptors, directories, open files) while files are renamed, replaced and removed beneath
+// the mount, and the server has long given its own descriptors up. It finds the same file again, or says ESTALE.
+import assert from 'node:assert/strict'
+import {
+  closeSync,
+  linkSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { constants as c, errnoName, type FileStatus, posix } from '@hawser/test-kit'
+import { needsRoot, run, Workspace } from '../test-support/workspace.js'
+import type { MountOptions } from './types.js'
+
+interface Place {
+  source: string
+  /** The mount, as this process sees it. */
+  top: string
+  /** Makes the server give up every descriptor that it need not keep. */
+  flood(): void
+}
+
+interface Kind {
+  filesystem: 'ext4' | 'tmpfs' | 'overlay'
+  privileged: boolean
+  /** Whether a file is found again under a name that the server has not seen. */
+  byHandle: boolean
+}
+
+const kinds: Kind[] = [
+  { filesystem: 'ext4', privileged: true, byHandle: true },
+  { filesystem: 'tmpfs', privileged: true, byHandle: true },
+  { filesystem: 'overlay', privileged: true, byHandle: false },
+  { filesystem: 'ext4', privileged: false, byHandle: false },
+  { filesystem: 'tmpfs', privileged: false, byHandle: false },
+]
+
+const FLOOD = 2200
+
+// An unprivileged server may change what this process makes.
+process.umask(0)
+
+async function prepare(
+  t: TestContext,
+  kind: Kind,
+  options: Partial<MountOptions> = {},
+  layer?: (lower: string) => void,
+): Promise<Place> {
+  const place = new Workspace(t)
+  const base = kind.filesystem === 'overlay' ? place.overlay(layer).merged : place[kind.filesystem]()
+  const source = join(base, 'source')
+  mkdirSync(source, { recursive: true })
+  mkdirSync(join(source, 'flood'))
+  for (let i = 0; i < FLOOD; i++) mkdirSync(join(source, 'flood', `${i}`))
+  const all = { allowOther: true, cache: 'never', passthrough: 'off', ...options } as const
+  let top: string
+  if (kind.privileged) top = (await place.serve(source, all)).mountpoint
+  else {
+    const session = await place.unprivileged()
+    run('chown', '-R', `${session.uid}`, source)
+    const server = await place.serveUnprivileged(session, source, all)
+    top = place.seen(session, server.mountpoint)
+  }
+  let floods = 0
+  const flood = () => {
+    floods++
+    for (let i = 0; i < FLOOD; i++)
+      assert.equal(posix.access(join(top, 'flood', `${i}`, `${floods}`), 0), -c.ENOENT)
+  }
+  return { source, top, flood }
+}
+
+function hold(t: TestContext, path: string, flags = c.O_PATH): number {
+  const fd = posix.open(path, flags)
+  assert.ok(fd >= 0, errnoName(fd))
+  t.after(() => posix.close(fd))
+  return fd
+}
+
+/** The file behind a held descriptor is `expected`, or where it need not be found again, ESTALE. */
+function isOr(stale: boolean, answer: FileStatus | number, expected: FileStatus): void {
+  if (typeof answer === 'number') {
+    assert.equal(errnoName(answer), 'ESTALE')
+    assert.ok(stale, 'found again by its handle')
+  } else
+    assert.deepEqual([answer.ino, answer.size, answer.mode], [expected.ino, expected.size, expected.mode])
+}
+
+const status = (path: string) => {
+  const result = posix.stat(path)
+  if (typeof result === 'number') throw new Error(`${path}: ${errnoName(result)}`)
+  return result
+}
+
+for (const kind of kinds) {
+  const { filesystem, privileged, byHandle } = kind
+  const title = `${filesystem}, ${privileged ? 'root' : 'unprivileged'}`
+
+  test(`${title}: files and directories that stay where they are are found again`, needsRoot, async (t) => {
+    const { source, top, flood } = await prepare(t, kind)
+    mkdirSync(join(source, 'a/b/c'), { recursive: true })
+    writeFileSync(join(source, 'a/b/c/file'), 'content')
+    const [file, directory] = [hold(t, join(top, 'a/b/c/file')), hold(t, join(top, 'a/b'))]
+    flood()
+    isOr(false, posix.fstat(file), status(join(source, 'a/b/c/file')))
+    assert.equal(readFileSync(`/proc/self/fd/${file}`, 'utf8'), 'content')
+    const inside = posix.openat(directory, 'c/file', c.O_RDWR | c.O_CREAT, 0o644)
+    assert.ok(inside >= 0, errnoName(inside))
+    posix.close(inside)
+    flood()
+    const made = posix.openat(directory, 'made', c.O_RDWR | c.O_CREAT, 0o644)
+    assert.ok(made >= 0, errnoName(made))
+    posix.close(made)
+    assert.ok(statSync(join(source, 'a/b/made')).isFile())
+  })
+
+  test(`${title}: renamed by the mount's own users, everything is found again`, needsRoot, async (t) => {
+    const { source, top, flood } = await prepare(t, kind)
+    mkdirSync(join(source, 'from/deep'), { recursive: true })
+    mkdirSync(join(source, 'to'))
+    writeFileSync(join(source, 'from/deep/file'), 'content')
+    const held = hold(t, join(top, 'from/deep/file'))
+    const directory = hold(t, join(top, 'from/deep'))
+    renameSync(join(top, 'from/deep/file'), join(top, 'to/file'))
+    renameSync(join(top, 'from'), join(top, 'to/elsewhere'))
+    flood()
+    isOr(false, posix.fstat(held), status(join(source, 'to/file')))
+    assert.equal(readFileSync(`/proc/self/fd/${held}`, 'utf8'), 'content')
+    isOr(false, posix.fstat(directory), status(join(source, 'to/elsewhere/deep')))
+    assert.equal(posix.openat(directory, 'file', c.O_RDONLY), -c.ENOENT)
+  })
+
+  test(`${title}: renamed beneath the mount`, needsRoot, async (t) => {
+    const { source, top, flood } = await prepare(t, kind)
+    mkdirSync(join(source, 'directory'))
+    writeFileSync(join(source, 'directory/file'), 'content')
+    const held = hold(t, join(top, 'directory/file'))
+    const directory = hold(t, join(top, 'directory'))
+    flood()
+    renameSync(join(source, 'directory/file'), join(source, 'elsewhere'))
+    isOr(!byHandle, posix.fstat(held), status(join(source, 'elsewhere')))
+    renameSync(join(source, 'directory'), join(source, 'other'))
+    isOr(!byHandle, posix.fstat(directory), status(join(source, 'other')))
+    // Seen under its new name, it is the same file again, whoever holds it.
+    assert.equal(readFileSync(join(top, 'elsewhere'), 'utf8'), 'content')
+    isOr(false, posix.fstat(held), status(join(source, 'elsewhere')))
+    assert.equal(status(join(top, 'other')).ino, status(join(source, 'other')).ino)
+    isOr(false, posix.fstat(directory), status(join(source, 'other')))
+  })
+
+  test(`${title}: replaced and removed beneath the mount`, needsRoot, async (t) => {
+    const { source, top, flood } = await prepare(t, kind)
+    for (const name of ['replaced', 'removed', 'linked', 'opened']) writeFileSync(join(source, name), 'old')
+    mkdirSync(join(source, 'directory'))
+    writeFileSync(join(source, 'directory/old'), '')
+    linkSync(join(source, 'linked'), join(source, 'other link'))
+    const [replaced, removed, linked] = ['replaced', 'removed', 'linked'].map((name) =>
+      hold(t, join(top, name)),
+    )
+    const directory = hold(t, join(top, 'directory'))
+    const opened = hold(t, join(top, 'opened'), c.O_RDWR)
+    const before = [replaced, removed, linked].map((fd) => posix.fstat(fd) as FileStatus)
+    flood()
+
+    writeFileSync(join(source, 'new'), 'another file')
+    renameSync(join(source, 'new'), join(source, 'replaced'))
+    unlinkSync(join(source, 'removed'))
+    unlinkSync(join(source, 'linked'))
+    unlinkSync(join(source, 'opened'))
+    rmSync(join(source, 'directory'), { recursive: true })
+    mkdirSync(join(source, 'directory'))
+    writeFileSync(join(source, 'directory/new'), '')
+
+    isOr(true, posix.fstat(replaced), before[0])
+    isOr(true, posix.fstat(removed), before[1])
+    isOr(!byHandle, posix.fstat(linked), before[2])
+    const inside = posix.openat(directory, 'new', c.O_RDONLY)
+    assert.ok(inside < 0, 'a removed directory does not show its successor')
+    assert.equal(readFileSync(join(top, 'replaced'), 'utf8'), 'another file')
+    assert.equal(statSync(join(top, 'directory/new')).size, 0)
+    // What is open stays open.
+    assert.equal(posix.pwrite(opened, 'still', 0), 5)
+    assert.equal(String(posix.pread(opened, 10, 0)), 'still')
+    assert.equal((posix.fstat(opened) as FileStatus).nlink, 0)
+  })
+
+  for (const cache of ['auto', 'always'] as const)
+    test(
+      `${title}, cache=${cache}: an inode number that is used again is another file`,
+      needsRoot,
+      async (t) => {
+        const { source, top, flood } = await prepare(t, kind, { cache })
+        const ROUNDS = 15
+        let repeated = 0
+        for (let round = 0; round < ROUNDS; round++) {
+          const [name, next] = [`first-${round}`, `second-${round}`]
+          writeFileSync(join(source, name), `old data ${round}`)
+          const { ino } = status(join(source, name))
+          const held = posix.open(join(top, name), c.O_PATH)
+          assert.equal(readFileSync(join(top, name), 'utf8'), `old data ${round}`)
+          // The number is free when the server has no descriptor left.
+          flood()
+          unlinkSync(join(source, name))
+          const tries = []
+          for (let i = 0; i < 5; i++) {
+            tries.push(`${next}-${i}`)
+            writeFileSync(join(source, `${next}-${i}`), `new data ${round}`, { mode: 0o604 })
+            if (status(join(source, `${next}-${i}`)).ino === ino) break
+          }
+          for (const one of tries) {
+            if (status(join(source, one)).ino === ino) repeated++
+            assert.equal(readFileSync(join(top, one), 'utf8'), `new data ${round}`)
+            assert.equal(status(join(top, one)).mode & 0o777, 0o604)
+          }
+          const old = posix.fstat(held)
+          // Attributes that the kernel still has are those of the old file.
+          if (typeof old !== 'number') assert.equal(old.mode & 0o777, 0o666)
+          else assert.equal(errnoName(old), 'ESTALE')
+          closeSync(held)
+        }
+        t.diagnostic(`${repeated} of ${ROUNDS} inode numbers were used again`)
+        if (filesystem === 'ext4') assert.ok(repeated > 0, 'no inode number was used again')
+      },
+    )
+}
+
+test('overlay, root: files and directories that are copied up stay the same', needsRoot, async (t) => {
+  const kind = { filesystem: 'overlay', privileged: true, byHandle: false } as const
+  const { source, top, flood } = await prepare(t, kind, { cache: 'auto' }, (lower) => {
+    mkdirSync(join(lower, 'source/directory'), { recursive: true })
+    writeFileSync(join(lower, 'source/directory/file'), 'lower')
+    writeFileSync(join(lower, 'source/read'), 'lower')
+  })
+  const file = hold(t, join(top, 'directory/file'))
+  const directory = hold(t, join(top, 'directory'))
+  const open = hold(t, join(top, 'read'), c.O_RDONLY)
+  flood()
+  writeFileSync(join(top, 'directory/file'), 'upper')
+  writeFileSync(join(top, 'directory/new'), '')
+  writeFileSync(join(top, 'read'), 'upper')
+  flood()
+  isOr(false, posix.fstat(file), status(join(source, 'directory/file')))
+  assert.equal(readFileSync(`/proc/self/fd/${file}`, 'utf8'), 'upper')
+  isOr(false, posix.fstat(directory), status(join(source, 'directory')))
+  const inside = posix.openat(directory, 'new', c.O_RDONLY)
+  assert.ok(inside >= 0, errnoName(inside))
+  posix.close(inside)
+  assert.ok(typeof posix.fstat(open) === 'object')
+  assert.equal(readFileSync(join(top, 'read'), 'utf8'), 'upper')
+})
