@@ -55,7 +55,7 @@ class MountServer {
   }
 
   async start(module: typeof import('../mount/index.js'), hooks: ServeHooks): Promise<void> {
-    const { source, mountpoint, options, metrics, notes, pidFile } = this.#request
+    const { source, mountpoint, options, flags, metrics, notes, pidFile } = this.#request
     const { log } = this.#logger
     this.#handleSignals()
     for (const note of notes) log('warn', note)
@@ -67,11 +67,10 @@ class MountServer {
       log('info', `metrics on ${this.#metrics.url}`)
     }
     await this.#openRegistry(hooks.needsRegistry)
-    const mount = await module.startMount({ source, mountpoint, options, log })
+    const mount = await module.startMount({ source, mountpoint, options, flags, log })
     this.#mount = mount
     if (this.#cancelled) throw new Error('interrupted')
     this.#bounds = (await import('@hawser/fuse')).boundsNanoseconds
-    await this.#setKernelFlags()
     this.#entry = {
       mountpoint: mount.mountpoint,
       source: redact(mount.source),
@@ -132,14 +131,6 @@ class MountServer {
       if (needed) throw new Error(`the mount ${problem}`)
       this.#logger.log('warn', `${problem}; hawser status, stats and umount will not find this mount`)
     }
-  }
-
-  async #setKernelFlags(): Promise<void> {
-    const { flags } = this.#request
-    const mount = this.#mount!
-    if (flags.length === 0) return
-    const { setKernelFlags } = await import('./kernel-flags.js')
-    setKernelFlags(mount.mountpoint, flags, this.#logger.log)
   }
 
   async #answer(request: ControlRequest): Promise<unknown> {
