@@ -1,4 +1,5 @@
-import { isAbsolute, relative } from 'node:path'
+import { readlinkSync, realpathSync } from 'node:fs'
+import { basename, dirname, isAbsolute, join, relative, resolve } from 'node:path'
 import { errno, type FilesystemError, mount, type UnmountMode } from '@hawser/fuse'
 import { openPassthrough, type PassthroughSource } from '../sources/passthrough/index.js'
 import { parseSource, SourceError } from './source-url.js'
@@ -80,11 +81,25 @@ function open(directory: string, request: MountRequest): PassthroughSource {
 
 /** Without a mount of our own on the source, walking it would lead into our own mount, where the server waits for itself. */
 function refuseInside(source: string, mountpoint: string): void {
-  const path = relative(source, mountpoint)
+  const path = relative(realpathSync(source), withoutSymlinks(mountpoint))
   if (path !== '' && !path.startsWith('..') && !isAbsolute(path))
     throw new SourceError(
       `${mountpoint} lies inside the source ${source}: mount it elsewhere (root may mount it there)`,
     )
+}
+
+/** The real path of a mount point; what is mounted there is not asked, since it may hang. */
+function withoutSymlinks(path: string): string {
+  try {
+    return realpathSync(resolve(dirname(path), readlinkSync(path)))
+  } catch {
+    // No symlink.
+  }
+  try {
+    return join(realpathSync(dirname(path)), basename(path))
+  } catch {
+    return resolve(path)
+  }
 }
 
 export type { MountOptions, MountRequest, RunningMount }

@@ -143,7 +143,8 @@ export const mountOptionTable: readonly MountOptionRow[] = [
     property: 'engine',
     kind: { type: 'choice', values: ['auto', 'classic'] },
     default: 'auto',
-    explanation: 'How requests are read from the kernel. classic: /dev/fuse on the event loop. auto: what is fastest here.',
+    explanation:
+      'How requests are read from the kernel. classic: /dev/fuse on the event loop. auto: what is fastest here.',
   },
   {
     name: 'xattr',
@@ -185,17 +186,7 @@ export const ignoredWords: ReadonlySet<string> = new Set([
     'nouser',
     'users',
   ],
-  ...[
-    'nousers',
-    'owner',
-    'noowner',
-    'group',
-    'nogroup',
-    'exec',
-    'atime',
-    'diratime',
-    'nodiratime',
-  ],
+  ...['nousers', 'owner', 'noowner', 'group', 'nogroup', 'exec', 'atime', 'diratime', 'nodiratime'],
   ...[
     'relatime',
     'norelatime',

@@ -1,7 +1,7 @@
 // Where tests of mounts happen: a mount namespace of the test process's own, so that what they leave behind ends with the
 // process, however that ends, and the machine never sees it.
 import { spawnSync } from 'node:child_process'
-import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, type TestContext } from 'node:test'
@@ -128,10 +128,13 @@ export class Workspace {
     session: UnprivilegedSession,
     source: string,
     options: ServerStart['options'] = {},
+    mountpoint = `${session.directory}/mount-${this.#number++}`,
   ): Promise<MountedServer> {
-    const mountpoint = `${session.directory}/mount-${this.#number++}`
-    mkdirSync(this.seen(session, mountpoint))
-    chownSync(this.seen(session, mountpoint), session.uid, session.gid)
+    const seen = this.seen(session, mountpoint)
+    if (!existsSync(seen)) {
+      mkdirSync(seen)
+      chownSync(seen, session.uid, session.gid)
+    }
     const server = await MountedServer.start({ source, mountpoint, options }, (command, args) => {
       return session.spawn(command, args, { stdio: ['pipe', 'pipe', 'inherit'] }).child
     })
