@@ -254,3 +254,47 @@ test('overlay, root: files and directories that are copied up stay the same', ne
   assert.ok(typeof posix.fstat(open) === 'object')
   assert.equal(readFileSync(join(top, 'read'), 'utf8'), 'upper')
 })
+
+for (const privileged of [true, false])
+  test(
+    `renamed and removed after many other names, ${privileged ? 'overlay, root' : 'ext4, unprivileged'}`,
+    needsRoot,
+    async (t) => {
+      const kind: Kind = { filesystem: privileged ? 'overlay' : 'ext4', privileged, byHandle: false }
+      const { source, top, flood } = await prepare(t, kind)
+      mkdirSync(join(source, 'many'))
+      const MANY = 20_000
+      run('sh', '-c', `cd ${source}/many && seq ${MANY} | xargs touch`)
+      for (const name of ['moved', 'swapped', 'replaced', 'removed', 'other', 'new'])
+        writeFileSync(join(source, name), name)
+      const held = Object.fromEntries(
+        ['moved', 'swapped', 'replaced', 'removed'].map((name) => [name, hold(t, join(top, name))]),
+      )
+      const open = posix.open(join(top, 'removed'), c.O_RDONLY)
+      // More names than the server remembers.
+      for (let i = 1; i <= MANY; i++) assert.equal(posix.access(join(top, 'many', `${i}`), 0), 0)
+      const before = Object.fromEntries(Object.keys(held).map((name) => [name, status(join(source, name))]))
+      renameSync(join(top, 'moved'), join(top, 'to'))
+      assert.equal(posix.rename(join(top, 'swapped'), join(top, 'other'), c.RENAME_EXCHANGE), 0)
+      renameSync(join(top, 'new'), join(top, 'replaced'))
+      unlinkSync(join(top, 'removed'))
+      posix.close(open)
+      flood()
+      for (const [name, fd] of Object.entries(held)) isOr(false, posix.fstat(fd), before[name])
+      for (const [name, fd] of Object.entries(held))
+        assert.equal(readFileSync(`/proc/self/fd/${fd}`, 'utf8'), name)
+    },
+  )
+
+test('what is not removed after all costs no descriptor', needsRoot, async (t) => {
+  const place = new Workspace(t)
+  const source = place.tmpfs()
+  for (let i = 0; i < 3000; i++) mkdirSync(join(source, `${i}`, 'inside'), { recursive: true })
+  const server = await place.serve(source)
+  for (let i = 0; i < 3000; i++) {
+    assert.equal(posix.rmdir(server.path(`${i}`)), -c.ENOTEMPTY)
+    assert.equal(posix.rename(server.path('0/inside'), server.path(`${i}`)), -c.ENOTEMPTY)
+  }
+  const { descriptors } = await server.state()
+  assert.ok(descriptors < 1200, `${descriptors} descriptors`)
+})

@@ -86,7 +86,7 @@ test(
     const inside = place.seen(session, session.directory)
     run('sh', '-c', `umask 0; mkdir -p ${inside}/source/deep/point ${inside}/source-not/point`)
     run('chown', '-R', `${session.uid}`, `${inside}/source`, `${inside}/source-not`)
-    symlinkSync(`${session.directory}/source`, `${inside}/alias`)
+    symlinkSync('source', `${inside}/alias`)
     const at = (source: string, mountpoint: string) =>
       place.serveUnprivileged(
         session,

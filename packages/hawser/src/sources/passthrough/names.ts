@@ -24,6 +24,15 @@ const HERE = text('.')
 /** The longest symlink target and path (linux/limits.h). */
 const PATH_MAX = 4096
 
+/** The kernel sends one component and resolves . and .. itself; from anybody else they would lead out of the source. */
+function checkName(name: Name): void {
+  const { memory: bytes, start, end } = name
+  const dots = end - start
+  if (dots === 0 || (bytes[start] === 0x2e && (dots === 1 || (dots === 2 && bytes[start + 1] === 0x2e))))
+    throw new FilesystemError('EINVAL')
+  for (let at = start; at < end; at++) if (bytes[at] === 0x2f) throw new FilesystemError('EINVAL')
+}
+
 /** Names in directories: found, made, moved, removed. */
 export class NameOperations {
   readonly #resolver: Resolver
@@ -36,10 +45,7 @@ export class NameOperations {
   }
 
   lookup(parent: number, name: Name, attr: Attributes): number | undefined {
-    const { memory: bytes, start, length } = name
-    // The kernel resolves these itself; from anybody else they would lead out of the source.
-    if (bytes[start] === 0x2e && (length === 1 || (length === 2 && bytes[start + 1] === 0x2e)))
-      throw new FilesystemError('EINVAL')
+    checkName(name)
     const directory = this.#resolver.pathFd(parent)
     const node = this.#known(parent, directory, name, attr)
     if (node !== undefined) this.#resolver.ensureHandle(node, directory, name)
@@ -70,6 +76,7 @@ export class NameOperations {
   }
 
   mkdir(parent: number, request: MkdirRequest, attr: Attributes): number {
+    checkName(request.name)
     const directory = this.#resolver.pathFd(parent)
     const { name, mode, umask } = request
     checked(this.#credentials.create(request, umask, sys.mkdirat, directory, name.address, mode))
@@ -77,6 +84,7 @@ export class NameOperations {
   }
 
   mknod(parent: number, request: MknodRequest, attr: Attributes): number {
+    checkName(request.name)
     const directory = this.#resolver.pathFd(parent)
     const { name, mode, umask, rdev } = request
     const type = mode & c.S_IFMT
@@ -101,6 +109,7 @@ export class NameOperations {
   }
 
   symlink(parent: number, request: SymlinkRequest, attr: Attributes): number {
+    checkName(request.name)
     const directory = this.#resolver.pathFd(parent)
     const { name, target } = request
     checked(this.#credentials.create(request, 0, sys.symlinkat, target.address, directory, name.address))
@@ -108,6 +117,7 @@ export class NameOperations {
   }
 
   link(target: number, newParent: number, request: LinkRequest, attr: Attributes): number {
+    checkName(request.name)
     const resolver = this.#resolver
     const directory = resolver.pathFd(newParent)
     const from = resolver.pathFd(target)
@@ -128,24 +138,37 @@ export class NameOperations {
   }
 
   unlink(parent: number, name: Name, flags: number): void {
+    checkName(name)
     const resolver = this.#resolver
     const directory = resolver.pathFd(parent)
     const node = resolver.hold(parent, directory, name)
-    checked(native.syscall(sys.unlinkat, directory, name.address, flags))
-    if (node !== 0 && resolver.nodes.recall(parent, name) === node) resolver.nodes.unname(node)
+    const result = native.syscall(sys.unlinkat, directory, name.address, flags)
+    if (result < 0) {
+      resolver.letGo(node)
+      throw new FilesystemError(-result)
+    }
+    if (node !== 0 && resolver.nodes.isNamed(node, parent, name)) resolver.nodes.unname(node)
   }
 
   rename(parent: number, newParent: number, request: RenameRequest): void {
     const resolver = this.#resolver
     const { nodes } = resolver
     const { name, newName, flags } = request
+    checkName(name)
+    checkName(newName)
     const from = resolver.pathFd(parent)
     const to = resolver.pathFd(newParent)
-    const replaced = flags & c.RENAME_NOREPLACE ? 0 : resolver.hold(newParent, to, newName)
-    checked(native.syscall(sys.renameat2, from, name.address, to, newName.address, flags))
-    const moved = nodes.recall(parent, name)
     const exchanged = (flags & c.RENAME_EXCHANGE) !== 0
-    const forgotten = nodes.recall(newParent, newName)
+    const replaced = exchanged || flags & c.RENAME_NOREPLACE ? 0 : resolver.hold(newParent, to, newName)
+    const result = native.syscall(sys.renameat2, from, name.address, to, newName.address, flags)
+    if (result < 0) {
+      resolver.letGo(replaced)
+      throw new FilesystemError(-result)
+    }
+    const moved = nodes.recall(parent, name) || this.#nodeAt(to, newName)
+    let forgotten = nodes.recall(newParent, newName)
+    if (exchanged) forgotten ||= this.#nodeAt(from, name)
+    else if (replaced !== 0 && nodes.isNamed(replaced, newParent, newName)) forgotten = replaced
     // Two names of one file: rename(2) changes nothing.
     if (replaced !== 0 && replaced === moved && !exchanged) return
     if (exchanged) {
@@ -157,6 +180,14 @@ export class NameOperations {
     if (moved !== 0) nodes.setName(moved, newParent, newName)
   }
 
+  /** The node of what a name leads to, 0 where the kernel does not know it. */
+  #nodeAt(directory: number, name: Name): number {
+    const resolver = this.#resolver
+    if (resolver.statName(directory, name.address) < 0) return 0
+    const { words } = resolver.identity
+    return resolver.nodes.find(words, 0, resolver.deviceOf(words, 0))
+  }
+
   /** Opens a new or existing file; returns its descriptor, with its attributes and identity looked at. */
   create(
     parent: number,
@@ -165,8 +196,10 @@ export class NameOperations {
     unnamed: boolean,
   ): { node: number; handle: number } {
     const resolver = this.#resolver
+    if (!unnamed) checkName(request.name)
     const directory = resolver.pathFd(parent)
-    const flags = (request.flags & ~c.O_NOFOLLOW) | c.O_CLOEXEC | c.O_NONBLOCK
+    // O_PATH would turn O_CREAT off.
+    const flags = (request.flags & ~(c.O_NOFOLLOW | c.O_PATH)) | c.O_CLOEXEC | c.O_NONBLOCK
     const fd = unnamed
       ? this.#credentials.create(
           request,

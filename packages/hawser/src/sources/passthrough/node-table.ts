@@ -129,7 +129,7 @@ export class PassthroughNodes implements NodeTable<number> {
   intern(identity: Uint32Array, at: number, device: number, parent: number, name: Name | undefined): number {
     const found = this.find(identity, at, device)
     if (found !== 0) {
-      if (parent !== 0 && name && !this.#isNamed(found, parent, name)) this.setName(found, parent, name)
+      if (parent !== 0 && name && !this.isNamed(found, parent, name)) this.setName(found, parent, name)
       return found
     }
     const node = this.#allocate()
@@ -311,7 +311,7 @@ export class PassthroughNodes implements NodeTable<number> {
   /** The node that was last seen under a name; 0: not remembered. */
   recall(parent: number, name: Name): number {
     const node = this.#memo[this.#memoSlot(parent, name)]
-    return node !== 0 && this.#isNamed(node, parent, name) ? node : 0
+    return node !== 0 && this.isNamed(node, parent, name) ? node : 0
   }
 
   openCount(node: number): number {
@@ -342,7 +342,8 @@ export class PassthroughNodes implements NodeTable<number> {
     this.#words[node * STRIDE + Field.DESCRIPTOR] = value + 1
   }
 
-  #isNamed(node: number, parent: number, name: Name): boolean {
+  /** Whether this is the node's known name. */
+  isNamed(node: number, parent: number, name: Name): boolean {
     const at = node * STRIDE
     const words = this.#words
     if (

@@ -226,4 +226,10 @@ export class Resolver {
     else cache.pin(node, fd, !known || this.lookedLarge())
     return node
   }
+
+  /** The name stays after all: a descriptor that `hold` has kept is one of many again. */
+  letGo(node: number): void {
+    const { nodes, cache } = this
+    if (node !== 0 && cache.isPinned(node) && !nodes.isUnnamed(node)) cache.put(node, cache.take(node))
+  }
 }
