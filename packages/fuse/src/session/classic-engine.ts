@@ -1,5 +1,5 @@
 import { errno, native, type Watch } from '../native.js'
-import type { Message } from '../protocol/index.js'
+import { type Message, RangeRead } from '../protocol/index.js'
 import type { Engine, EngineOwner } from './engine.js'
 import type { Statistics } from './statistics.js'
 
@@ -18,6 +18,13 @@ const NEXT = 4
 const CAPACITY = 5
 const STATISTICS = 6
 const RESULT = 7
+const RANGE_FD = 8
+const RANGE_OFFSET = 9
+const RANGE_LENGTH = 10
+const RANGE_NOWAIT = 11
+const FIELDS = 12
+/** RESULT where a range cannot be read without sleeping. */
+const RANGE_LATER = -4096
 
 /** /dev/fuse by poll, read and write on the event loop: every request is answered in the turn it was read. */
 export class ClassicEngine implements Engine {
@@ -48,7 +55,7 @@ export class ClassicEngine implements Engine {
   }
 
   #newControl(): Float64Array {
-    const control = new Float64Array(8)
+    const control = new Float64Array(FIELDS)
     control[FD] = this.#fd
     control[STATISTICS] = this.#statistics.address
     return control
@@ -69,13 +76,24 @@ export class ClassicEngine implements Engine {
     let next = this.#next ?? owner.take()
     this.#next = undefined
     if (!next) return this.#pause()
+    let answered = next
     control[REPLY_LENGTH] = 0
+    control[RANGE_LENGTH] = 0
     for (let left = TURN_REQUESTS; ; left--) {
       control[NEXT] = next.inputAddress
-      control[CAPACITY] = left === 0 || this.#stopped ? 0 : next.capacity
+      control[CAPACITY] = left <= 0 || this.#stopped ? 0 : next.capacity
       exchange()
       const length = control[RESULT]
       if (length <= 0) {
+        if (length === RANGE_LATER) {
+          owner.readLater(answered)
+          control[REPLY_LENGTH] = 0
+          control[RANGE_LENGTH] = 0
+          const free = owner.take()
+          if (!free) return this.#pause()
+          next = free
+          continue
+        }
         this.#next = next
         if (length < 0 && length !== -errno.EAGAIN) this.#end(-length)
         this.#checkWrites()
@@ -84,10 +102,19 @@ export class ClassicEngine implements Engine {
       owner.handle(next, length)
       if (next.detached) {
         control[REPLY_LENGTH] = 0
+        control[RANGE_LENGTH] = 0
         const free = owner.take()
         if (!free) return this.#pause()
         next = free
       } else {
+        answered = next
+        if (next.rangeFd >= 0) {
+          control[RANGE_FD] = next.rangeFd
+          control[RANGE_OFFSET] = next.rangeOffset
+          control[RANGE_LENGTH] = next.rangeLength
+          control[RANGE_NOWAIT] = next.rangeRead === RangeRead.PROBE ? 1 : 0
+          next.inPayload = true
+        } else control[RANGE_LENGTH] = 0
         control[REQUEST] = next.inputAddress
         control[REPLY] = next.replyAddress
         control[REPLY_LENGTH] = next.replyLength

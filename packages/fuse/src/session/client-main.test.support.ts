@@ -3,6 +3,7 @@
 import * as childProcess from 'node:child_process'
 import * as fs from 'node:fs'
 import { cString } from '../device/system.js'
+import { errnoName } from '../errors.js'
 import { constants, errno, native, sys } from '../native.js'
 
 export interface Tools {
@@ -14,7 +15,8 @@ export interface Tools {
   errno: typeof errno
   /** The result of a system call on a path and numbers; negated errno. */
   at: (number: number, path: string, ...args: number[]) => number
-  /** The code of the error that a function throws; '' where it throws none. */
+  cString: typeof cString
+  /** The errno's name of the error that a function throws, whether Node knows it or not; '' where it throws none. */
   failure: (call: () => unknown) => string
   sleep: (ms: number) => void
 }
@@ -26,6 +28,7 @@ const tools: Tools = {
   sys,
   constants,
   errno,
+  cString,
   at: (number, path, ...args) => {
     const name = cString(path)
     return native.syscall(number, constants.AT_FDCWD, native.address(name), ...args)
@@ -35,7 +38,8 @@ const tools: Tools = {
       call()
       return ''
     } catch (error) {
-      return (error as NodeJS.ErrnoException).code ?? String(error)
+      const { errno: number } = error as NodeJS.ErrnoException
+      return number === undefined ? String(error) : errnoName(-number)
     }
   },
   sleep: (ms) => void Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms),

@@ -19,9 +19,12 @@ export interface EngineOwner {
   take(): Message | undefined
   /**
    * Handles the request that was read. Afterwards `message.detached` tells that the session keeps the message and answers
-   * by `send`; else `message.replyLength` bytes are to be sent now (0: none) and the message may be used again.
+   * by `send`; else `message.replyLength` bytes are to be sent now (0: none), followed by the range of a descriptor where
+   * `message.rangeFd` is not -1, and the message may be used again.
    */
   handle(message: Message, length: number): void
+  /** The range of `message` cannot be read without sleeping: the session keeps the message and answers by `send`. */
+  readLater(message: Message): void
   /** The connection has ended, with the errno that read(2) gave. */
   ended(errno: number): void
 }

@@ -4,11 +4,13 @@ import { once } from 'node:events'
 import type { TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { isolate, mountPointIn } from '../device/isolation.test.support.js'
+import { cString, ownThread } from '../device/system.js'
+import { checked } from '../errors.js'
 import type { Filesystem, Host } from '../filesystem.js'
 import { type FuseMount, type FuseMountOptions, mount } from '../mount.js'
-import { constants, errno } from '../native.js'
-import { OpenFlag } from '../protocol/index.js'
+import { constants, errno, native, sys } from '../native.js'
 import type * as p from '../protocol/index.js'
+import { OpenFlag } from '../protocol/index.js'
 import type { Tools } from './client-main.test.support.js'
 
 export interface Client {
@@ -157,4 +159,12 @@ export function deferred<T = void>(): { promise: Promise<T>; resolve: (value: T)
     resolve = settle
   })
   return { promise, resolve }
+}
+
+/** Opens a file on another thread: its file system may be served by this one. Closed after the test. */
+export async function openAside(t: TestContext, path: string, flags = constants.O_RDONLY): Promise<number> {
+  const name = cString(path)
+  const fd = checked(await ownThread(name, sys.openat, constants.AT_FDCWD, native.address(name), flags, 0))
+  t.after(() => ownThread(undefined, sys.close, fd))
+  return fd
 }

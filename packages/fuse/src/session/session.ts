@@ -138,9 +138,18 @@ export class Session implements EngineOwner {
       this.#failure(message, error)
     }
     if (this.#access) guardReply(message)
-    if (message.rangeFd >= 0 && this.#ranges.read(message)) return
+    // The engine reads a range on its way out, unless somebody waits for it to be sent.
+    if (message.rangeFd >= 0) {
+      if (message.rangeRead !== p.RangeRead.THREAD && !message.onSent && message.rangeLength > 0) return
+      if (this.#ranges.read(message)) return
+    }
     // What the engine's own reply does not carry.
     if (message.gathered || message.onSent) this.#sendNow(message)
+  }
+
+  readLater(message: p.Message): void {
+    message.rangeRead = p.RangeRead.THREAD
+    this.#ranges.read(message)
   }
 
   #await(message: p.Message, result: PromiseLike<void>): void {
