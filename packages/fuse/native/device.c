@@ -76,10 +76,28 @@ static int64_t send_reply(int fd, struct fuse_out_header *reply, const struct io
 // What an exchange works on, numbers in memory that JavaScript writes: fetching seven arguments costs as much as the read.
 struct exchange {
   double fd, request, reply, length, next, capacity, statistics, result;
+  double range_fd, range_offset, range_length, range_nowait;
 };
 
-// Sends `length` bytes of `reply` to `request` unless length is 0, then reads the next request to `next` unless capacity
-// is 0. result: the next request's length, 0 for none asked, or -errno.
+// The result where a range cannot be read without sleeping: nothing was sent, nothing read.
+enum { RANGE_LATER = -4096 };
+
+// Reads a range of a descriptor as the payload. Returns bytes, -errno, or RANGE_LATER.
+static int64_t read_range(const struct exchange *e, uint8_t *to) {
+  int fd = (int)e->range_fd;
+  struct iovec vector = {to, (size_t)e->range_length};
+  off_t offset = (off_t)e->range_offset;
+  if (!e->range_nowait) return answer(pread(fd, to, vector.iov_len, offset));
+  int64_t result = answer(preadv2(fd, &vector, 1, offset, RWF_NOWAIT));
+  if (result == -EAGAIN || result == -EOPNOTSUPP) return RANGE_LATER;
+  if (result <= 0 || (size_t)result == vector.iov_len) return result;
+  // A short read may be the end of what is cached, not of the file.
+  struct iovec rest = {to + result, vector.iov_len - (size_t)result};
+  return preadv2(fd, &rest, 1, offset + result, RWF_NOWAIT) == 0 ? result : RANGE_LATER;
+}
+
+// Sends `length` bytes of `reply` to `request` unless length is 0, with a range of a descriptor as its payload if range_length
+// is not 0; then reads the next request to `next` unless capacity is 0. result: the next request's length, 0 for none asked, or -errno.
 static napi_value exchange(napi_env env, napi_callback_info info) {
   void *data;
   napi_get_cb_info(env, info, NULL, NULL, NULL, &data);
@@ -89,6 +107,15 @@ static napi_value exchange(napi_env env, napi_callback_info info) {
   double *statistics = (double *)(uintptr_t)e->statistics;
   if (length) {
     struct fuse_out_header *reply = (struct fuse_out_header *)(uintptr_t)e->reply;
+    if (e->range_length > 0) {
+      int64_t bytes = read_range(e, (uint8_t *)(reply + 1));
+      if (bytes == RANGE_LATER) {
+        e->result = RANGE_LATER;
+        return NULL;
+      }
+      if (bytes < 0) reply->error = (int32_t)bytes;
+      else length += (size_t)bytes;
+    }
     reply->len = (uint32_t)length;
     record(statistics, (const struct fuse_in_header *)(uintptr_t)e->request, reply, length, ticks());
     struct iovec vector = {reply, length};

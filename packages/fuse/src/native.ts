@@ -24,7 +24,7 @@ export interface Native {
   keepSetId(keep: number): number
   readNowait(fd: number, to: Address, length: number, offset: number): number
   writeNowait(fd: number, from: Address, length: number, offset: number, append: number): number
-  /** @param control the bytes of a Float64Array: fd, request, reply, replyLength, next, capacity, statistics, result */
+  /** @param control the bytes of a Float64Array: fd, request, reply, replyLength, next, capacity, statistics, result, rangeFd, rangeOffset, rangeLength, rangeNowait */
   exchanger(control: Uint8Array): () => void
   replyGathered(
     fd: number,
@@ -311,7 +311,9 @@ export type ErrnoName =
 
 const path = fileURLToPath(new URL('../build/native.node', import.meta.url))
 
-type Addon = Omit<Native, 'syscall' | 'syscallAs' | 'statAt'> & { caller(kind: number, control: Uint8Array): () => void }
+type Addon = Omit<Native, 'syscall' | 'syscallAs' | 'statAt'> & {
+  caller(kind: number, control: Uint8Array): () => void
+}
 
 function load(): Addon {
   try {
@@ -381,7 +383,14 @@ function syscallAs(
 }
 
 const { control: st, call: callStat } = caller(STAT_AT)
-function statAt(directory: number, path: Address, flags: number, attr: Address, identity: Address, handle: number): number {
+function statAt(
+  directory: number,
+  path: Address,
+  flags: number,
+  attr: Address,
+  identity: Address,
+  handle: number,
+): number {
   st[1] = directory
   st[2] = path
   st[3] = flags
