@@ -1,3 +1,4 @@
+import { abortConnection } from './device/index.js'
 import type { FuseMount } from './mount.js'
 
 /**
@@ -11,7 +12,12 @@ export function unmountOnSignals(
 ): () => void {
   let asked = false
   const unmount = async () => {
-    if (asked) return mounted.unmount('force')
+    if (asked) {
+      // Where it was detached there is nothing left to unmount by force.
+      const connection = mounted.device.connection()
+      if (connection !== undefined) abortConnection(connection)
+      return
+    }
     asked = true
     await mounted.unmount('clean').catch(() => mounted.unmount('lazy'))
   }
