@@ -262,12 +262,16 @@ export class BytesReply extends Reply {
   /** Sends these bytes: long ones from where they lie, short ones copied, which is faster. */
   data(bytes: Uint8Array | readonly Uint8Array[] | string): void {
     if (typeof bytes === 'string') bytes = encodeName(bytes)
-    if (!(bytes instanceof Uint8Array)) this.message.gathered = [...bytes]
-    else if (bytes.length > COPY_MAX) this.message.gathered = [bytes]
+    if (!(bytes instanceof Uint8Array)) this.#gather([...bytes])
+    else if (bytes.length > COPY_MAX) this.#gather([bytes])
     else {
       this.message.outputBytes.set(bytes, PAYLOAD)
       this.inPlace(bytes.length)
     }
+  }
+  #gather(buffers: Uint8Array[]): void {
+    this.inPlace(0)
+    this.message.gathered = buffers
   }
   /** Memory for the payload, page-aligned: fill it, then call `inPlace`. */
   get payload(): Buffer {
@@ -276,10 +280,13 @@ export class BytesReply extends Reply {
   get payloadAddress(): number {
     return this.message.outputAddress + PAYLOAD
   }
-  /** Sends the first `length` bytes of the payload's memory. */
+  /** Sends the first `length` bytes of the payload's memory. What was to be sent before is not. */
   inPlace(length: number): void {
-    this.message.inPayload = true
-    this.message.replyLength = OUT_HEADER_SIZE + length
+    const { message } = this
+    message.inPayload = true
+    message.replyLength = OUT_HEADER_SIZE + length
+    message.gathered = undefined
+    message.rangeFd = -1
   }
 }
 
@@ -298,6 +305,7 @@ export class ReadReply extends BytesReply {
   /** Sends up to `length` bytes of a descriptor from `offset`; fewer at the end of the file. */
   descriptor(fd: number, offset: number, length: number, how: RangeRead = RangeRead.PROBE): void {
     const { message } = this
+    message.gathered = undefined
     message.rangeFd = fd
     message.rangeOffset = offset
     message.rangeLength = Math.min(length, message.outputBytes.length - PAYLOAD)
