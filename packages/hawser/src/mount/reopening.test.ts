@@ -280,7 +280,11 @@ for (const privileged of [true, false])
       unlinkSync(join(top, 'removed'))
       posix.close(open)
       flood()
-      for (const [name, fd] of Object.entries(held)) isOr(false, posix.fstat(fd), before[name])
+      for (const [name, fd] of Object.entries(held)) {
+        const answer = posix.fstat(fd)
+        assert.ok(typeof answer === 'object', `${name}: ${answer}`)
+        isOr(false, answer, before[name])
+      }
       for (const [name, fd] of Object.entries(held))
         assert.equal(readFileSync(`/proc/self/fd/${fd}`, 'utf8'), name)
     },

@@ -304,8 +304,9 @@ export class Passthrough implements NodeOperations<number, number> {
     const { nodes, cache } = resolver
     const unnamed = nodes.isUnnamed(node)
     let large = unnamed && (resolver.stat(fd, 0, 0) < 0 || resolver.lookedLarge())
-    if (unnamed && nodes.openCount(node) === 1 && nodes.isReferenced(node) && cache.get(node) < 0) {
-      const kept = resolver.openReal(fd, c.O_PATH)
+    if (unnamed && nodes.openCount(node) === 1 && nodes.isReferenced(node) && !cache.isPinned(node)) {
+      let kept = cache.take(node)
+      if (kept < 0) kept = resolver.openReal(fd, c.O_PATH)
       if (kept >= 0) {
         cache.pin(node, kept, large)
         large = false

@@ -213,9 +213,17 @@ export class Resolver {
     if (fd < 0) return 0
     const known = this.stat(fd, 0, 0) === 0
     if (node === 0 && known) node = nodes.find(this.identity.words, 0, this.deviceOf(this.identity.words, 0))
-    if (node === 0 || nodes.openCount(node) > 0 || cache.get(node) >= 0) native.syscall(sys.close, fd)
+    if (node === 0 || nodes.openCount(node) > 0 || cache.isPinned(node)) {
+      native.syscall(sys.close, fd)
+      return node
+    }
+    const cached = cache.take(node)
+    if (cached >= 0) {
+      native.syscall(sys.close, fd)
+      fd = cached
+    }
     // With another link and a handle the file can be found again: no need to keep a descriptor for as long as it is known.
-    else if (
+    if (
       known &&
       this.identity.words[Identity.NLINK] > 1 &&
       this.root.handles &&
