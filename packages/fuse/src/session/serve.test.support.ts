@@ -1,6 +1,8 @@
 // Mounts of the test's own, and processes that use them.
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
+import { chmodSync } from 'node:fs'
+import { dirname } from 'node:path'
 import type { TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { isolate, mountPointIn } from '../device/isolation.test.support.js'
@@ -66,13 +68,20 @@ export interface Served {
   readonly log: string[]
 }
 
+/** A mount point that every user can reach. */
+export function openMountPoint(t: TestContext): string {
+  const path = mountPointIn(t)
+  chmodSync(dirname(path), 0o755)
+  return path
+}
+
 /** Mounts a file system in a mount namespace of the test process's own, until the test ends. */
 export async function serveFilesystem(
   t: TestContext,
   filesystem: Filesystem,
   options: FuseMountOptions = {},
 ): Promise<Served> {
-  const path = mountPointIn(t)
+  const path = openMountPoint(t)
   const log: string[] = []
   let host: Host | undefined
   const init = filesystem.init?.bind(filesystem)
