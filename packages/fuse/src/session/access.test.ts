@@ -78,7 +78,10 @@ function use(client: Client, root: string): Promise<Record<string, string>> {
       statxRoot: statx(root, 0),
       ls: failure(() => fs.readdirSync(root)),
       openRoot: failure(() => fs.closeSync(fs.openSync(root, 'r'))),
-      chdir: failure(() => process.chdir(root)),
+      chdir: failure(() => {
+        process.chdir(root)
+        process.chdir('/')
+      }),
       stat: failure(() => fs.statSync(`${root}/file`)),
       statx: statx(`${root}/file`, 0),
       // AT_STATX_DONT_SYNC: what is cached will do.
@@ -126,7 +129,6 @@ async function prove(t: Parameters<typeof startClient>[0], path: string): Promis
       ...user,
     })
     fs.closeSync(fd)
-    process.chdir('/')
     return String(result.stdout).trim()
   }, `${path}/file`)
   assert.equal(passed, '0123456789')
