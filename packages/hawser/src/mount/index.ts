@@ -45,6 +45,7 @@ export async function startMount(request: MountRequest): Promise<RunningMount> {
       handles: source.filesystem.handleCount,
       kernelPassthrough: source.operations.kernelFiles,
       stalls: mounted.session.stalls,
+      invalidations: source.operations.invalidations,
     }),
   }
 }
@@ -59,6 +60,7 @@ function open(directory: string, request: MountRequest): PassthroughSource {
       kernelPassthrough: options.passthrough === 'auto',
       forwardLocks: options.locks === 'source',
       submounts: options.submounts,
+      watch: options.watch,
       xattr: options.xattr,
       acl: options.acl,
       uid: options.uid,

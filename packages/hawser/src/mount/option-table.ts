@@ -139,6 +139,14 @@ export const mountOptionTable: readonly MountOptionRow[] = [
       'Show file systems that are mounted inside the source; otherwise their mount points are empty.',
   },
   {
+    name: 'watch',
+    property: 'watch',
+    kind: boolean,
+    default: false,
+    explanation:
+      'Changes that programs on this machine make beneath the mount are seen at once, whatever cache says (Linux 5.9, root, fanotify; not with submounts).',
+  },
+  {
     name: 'engine',
     property: 'engine',
     kind: { type: 'choice', values: ['auto', 'classic'] },

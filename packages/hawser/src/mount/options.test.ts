@@ -26,6 +26,7 @@ describe('options of a mount', () => {
       passthrough: 'auto',
       locks: 'local',
       submounts: false,
+      watch: false,
       engine: 'auto',
       xattr: true,
       acl: false,
@@ -147,6 +148,14 @@ describe('options of a mount', () => {
     const refused = resolveMountOptions([parse('allow_other,default_permissions=off')], true)
     assert.equal(refused.options.defaultPermissions, true)
     assert.equal(refused.notes.length, 1)
+  })
+
+  it('refuse watch without root, and with submounts', () => {
+    assert.throws(() => resolve('watch'), /^OptionError: watch needs root/)
+    const asRoot = (words: string) => resolveMountOptions([parse(words)], true).options
+    assert.equal(asRoot('watch').watch, true)
+    assert.equal(resolveMountOptions([environmentOptions({ HAWSER_WATCH: '1' })], true).options.watch, true)
+    assert.throws(() => asRoot('watch,submounts'), /watch and submounts exclude each other/)
   })
 
   it('let a stronger layer choose between allow_other and allow_root', () => {

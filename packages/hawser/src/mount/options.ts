@@ -228,6 +228,12 @@ export function resolveMountOptions(layers: readonly OptionLayer[], root: boolea
     }
     options.defaultPermissions = true
   }
+  if (options.watch && !root) {
+    throw new OptionError('watch needs root: the kernel tells nobody else of changes by others; leave it out')
+  }
+  if (options.watch && options.submounts) {
+    throw new OptionError('watch and submounts exclude each other: one file system is watched; choose one')
+  }
   options.acl ??= options.defaultPermissions
   for (const [name, value] of Object.entries(options)) {
     if (value === undefined) delete (options as unknown as Record<string, unknown>)[name]

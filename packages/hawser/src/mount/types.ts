@@ -25,6 +25,8 @@ export interface MountOptions {
   locks: 'local' | 'source'
   /** Show file systems mounted inside the source. */
   submounts: boolean
+  /** Changes that others make beneath the mount are seen at once. */
+  watch: boolean
   engine: 'auto' | 'classic'
   xattr: boolean
   acl: boolean
@@ -54,6 +56,8 @@ export interface MountStatistics {
   kernelPassthrough: number
   /** Requests that the limits made wait. */
   stalls: number
+  /** What the kernel was told of changes beneath the mount; undefined: they are not watched. */
+  invalidations?: number
 }
 
 export interface RunningMount {

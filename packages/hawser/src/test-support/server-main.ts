@@ -21,6 +21,8 @@ export interface ServerState {
   descriptors: number
   /** KiB. */
   resident: number
+  /** Undefined without `watch`. */
+  invalidations?: number
   operations: Record<string, number>
 }
 

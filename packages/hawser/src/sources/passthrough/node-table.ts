@@ -6,6 +6,7 @@
 // Views have a length of their own: on a growable buffer, a view without one asks the runtime for its length at each access.
 import type { Name, NodeTable } from '@hawser/fuse'
 import { ByteArena } from './byte-arena.js'
+import { HandleIndex } from './handle-index.js'
 import { Identity } from './identity.js'
 
 /** Words of a record. A record's index is its nodeid; 0 is none, 1 the root. */
@@ -63,6 +64,8 @@ export class PassthroughNodes implements NodeTable<number> {
   births = true
   /** Called before a node's record is freed. */
   onFree: (node: number) => void = () => {}
+  /** Nodes by file handle, where that was asked for. */
+  #byHandle: HandleIndex | undefined
 
   constructor() {
     this.#buffer = new SharedArrayBuffer(INITIAL * STRIDE * 4, { maxByteLength: NODES_MAX * STRIDE * 4 })
@@ -72,6 +75,16 @@ export class PassthroughNodes implements NodeTable<number> {
 
   get size(): number {
     return this.#size
+  }
+  /** All nodes' numbers are less. */
+  get end(): number {
+    return this.#end
+  }
+
+  /** From now on nodes are found by their file handles too. To be called before there are any. */
+  indexHandles(): HandleIndex {
+    this.#byHandle ??= new HandleIndex(this)
+    return this.#byHandle
   }
 
   get(nodeId: number): number | undefined {
@@ -108,6 +121,7 @@ export class PassthroughNodes implements NodeTable<number> {
         return
       this.onFree(node)
       this.#unhash(node)
+      if (this.hasHandle(node)) this.#byHandle?.remove(node)
       const parent = words[at + Field.PARENT]
       this.#releaseText(at)
       words[at + Field.KIND] = 0
@@ -130,6 +144,9 @@ export class PassthroughNodes implements NodeTable<number> {
     const found = this.find(identity, at, device)
     if (found !== 0) {
       if (parent !== 0 && name && !this.isNamed(found, parent, name)) this.setName(found, parent, name)
+      // The name went away between the two system calls that look at a file.
+      if (this.#byHandle && !this.hasHandle(found) && identity[at + Identity.HANDLE_BYTES] > 0)
+        this.setHandle(found, identity, at)
       return found
     }
     const node = this.#allocate()
@@ -151,6 +168,7 @@ export class PassthroughNodes implements NodeTable<number> {
     words[to + Field.DESCRIPTOR] = 0
     words[to + Field.HANDLE_TYPE] = identity[at + Identity.HANDLE_TYPE]
     this.#setText(to, name, identity, at)
+    if (this.#byHandle && this.hasHandle(node)) this.#byHandle.add(node)
     if (name) this.#adopt(node, parent, name)
     else words[to + Field.KIND] |= Flag.UNNAMED
     this.#hash(node)
@@ -242,6 +260,12 @@ export class PassthroughNodes implements NodeTable<number> {
     return this.arena.address + ByteArena.byteOf(this.#words[node * STRIDE + Field.TEXT])
   }
 
+  /** A copy of that name. */
+  name(node: number): Uint8Array {
+    const from = ByteArena.byteOf(this.#words[node * STRIDE + Field.TEXT])
+    return this.arena.bytes.slice(from, from + (this.#words[node * STRIDE + Field.LENGTHS] & 0x1ff))
+  }
+
   /** Copies the node's file handle as struct file_handle; false where it has none. */
   copyHandle(node: number, to: Uint32Array, toBytes: Uint8Array): boolean {
     const here = node * STRIDE
@@ -258,6 +282,17 @@ export class PassthroughNodes implements NodeTable<number> {
     return this.#words[node * STRIDE + Field.LENGTHS] >> 16 !== 0
   }
 
+  /** Index in the arena's bytes. */
+  handleStart(node: number): number {
+    return this.#handleByte(node * STRIDE)
+  }
+  handleLength(node: number): number {
+    return (this.#words[node * STRIDE + Field.LENGTHS] >> 16) & 0xff
+  }
+  handleType(node: number): number {
+    return this.#words[node * STRIDE + Field.HANDLE_TYPE]
+  }
+
   #handleByte(here: number): number {
     return ByteArena.byteOf(this.#words[here + Field.TEXT]) + (this.#words[here + Field.LENGTHS] & 0x1ff) + 1
   }
@@ -266,6 +301,7 @@ export class PassthroughNodes implements NodeTable<number> {
   setHandle(node: number, identity: Uint32Array, at: number): void {
     this.#words[node * STRIDE + Field.HANDLE_TYPE] = identity[at + Identity.HANDLE_TYPE]
     this.#replaceHandle(node * STRIDE, identity.subarray(at))
+    this.#byHandle?.add(node)
   }
 
   /** The node was found under this name. */

@@ -11,6 +11,8 @@ export interface PassthroughOptions {
   /** Forward locks to the source's files. */
   forwardLocks: boolean
   submounts: boolean
+  /** Drop what the kernel keeps as soon as another process has changed it beneath (root). Not with submounts. */
+  watch?: boolean
   xattr: boolean
   acl: boolean
   /** Shown as every file's owner and group; and bits taken away from every mode. */

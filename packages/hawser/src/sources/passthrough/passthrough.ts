@@ -53,6 +53,7 @@ import {
   type XattrReply,
 } from '@hawser/fuse'
 import { AttributeOperations } from './attributes.js'
+import { ChangeWatcher } from './change-watcher.js'
 import { Credentials } from './credentials.js'
 import { DataOperations } from './data.js'
 import { type FilesystemKind, filesystemKind } from './filesystem-kind.js'
@@ -91,13 +92,15 @@ export class Passthrough implements NodeOperations<number, number> {
   /** Backing ids of files that the kernel serves itself, by node; 0: not this one while it is open. */
   readonly #backing = new Map<number, number>()
   readonly #kind: FilesystemKind
+  readonly #watcher: ChangeWatcher | undefined
   #host: Host | undefined
 
   constructor(root: SourceRoot, options: PassthroughOptions) {
     this.#options = options
     this.#kind = options.kind ?? filesystemKind(root.fd)
-    this.resolver = new Resolver(root, options.submounts, this.#kind)
+    this.resolver = new Resolver(root, options.submounts, this.#kind, options.watch === true)
     const { nodes } = this.resolver
+    if (options.watch) this.#watcher = new ChangeWatcher(root, nodes)
     this.files = new OpenFiles(nodes, raiseDescriptorLimit())
     this.#attributes = new AttributeOperations(this.resolver, this.credentials, options)
     this.#names = new NameOperations(this.resolver, this.credentials)
@@ -147,11 +150,18 @@ export class Passthrough implements NodeOperations<number, number> {
     return this.files.kernelSize
   }
 
+  /** What the kernel was told of changes beneath; undefined: they are not watched. */
+  get invalidations(): number | undefined {
+    return this.#watcher?.invalidations
+  }
+
   init(host: Host): void {
     this.#host = host
+    this.#watcher?.start(host)
   }
 
   destroy(): void {
+    this.#watcher?.close()
     native.syscall(sys.close, this.resolver.root.fd)
   }
 

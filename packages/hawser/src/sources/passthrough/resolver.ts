@@ -39,12 +39,16 @@ export class Resolver {
   readonly #wantHandle: number
   readonly #mountId = memory(4)
 
-  /** @param kind where files are in memory, handles cost more than all the rest of a lookup (shmem_encode_fh takes a lock) */
-  constructor(root: SourceRoot, crossMounts: boolean, kind: FilesystemKind) {
+  /**
+   * @param kind where files are in memory, handles cost more than all the rest of a lookup (shmem_encode_fh takes a lock)
+   * @param byHandle whether nodes are to be found by handle, so that each must have one
+   */
+  constructor(root: SourceRoot, crossMounts: boolean, kind: FilesystemKind, byHandle: boolean) {
     this.root = root
     this.#crossMounts = crossMounts
     this.#devices = [{ major: root.devMajor, minor: root.devMinor, fd: root.fd }]
-    this.#wantHandle = root.handleNames && kind !== 'memory' ? 1 : 0
+    this.#wantHandle = root.handleNames && (kind !== 'memory' || byHandle) ? 1 : 0
+    if (byHandle) this.nodes.indexHandles()
     this.nodes.births = !isOverlay(root.fd)
     this.stat(root.fd)
     this.nodes.intern(this.identity.words, 0, 0, 0, undefined)
