@@ -20,7 +20,12 @@ export class LockOperations {
    * Descriptors by node and owner: a POSIX lock belongs to a process, which the server is not, so that each owner gets an
    * open file of its own and open-file-description locks on it (fcntl(2)).
    */
-  readonly #owners = new Map<string, number>()
+  readonly #owners = new Map<string, { fd: number; through: number }>()
+  /**
+   * Owners by the descriptor that they locked through. What is left of them at its last close are open-file-description
+   * locks: of those no FLUSH tells.
+   */
+  readonly #through = new Map<number, Set<string>>()
 
   constructor(resolver: Resolver) {
     this.#resolver = resolver
@@ -79,28 +84,37 @@ export class LockOperations {
 
   /** close(2) by a process gives up all its POSIX locks on the file. */
   flush(node: number, low: number, high: number): void {
-    const key = `${node}:${high}:${low}`
-    const fd = this.#owners.get(key)
-    if (fd === undefined) return
+    this.#giveUp(`${node}:${high}:${low}`)
+  }
+
+  #giveUp(key: string): void {
+    const owner = this.#owners.get(key)
+    if (!owner) return
     this.#owners.delete(key)
-    native.syscall(sys.close, fd)
+    this.#through.get(owner.through)?.delete(key)
+    native.syscall(sys.close, owner.fd)
   }
 
   /** The last close of an open file gives up its flock. */
   release(node: number, fd: number, request: ReleaseRequest): void {
     if (request.releaseFlockLock) native.syscall(sys.flock, fd, c.LOCK_UN)
     this.flush(node, request.lockOwnerLow, request.lockOwnerHigh)
+    for (const key of this.#through.get(fd) ?? []) this.#giveUp(key)
+    this.#through.delete(fd)
   }
 
   #owner(node: number, fd: number, request: LockRequest): number {
     const key = `${node}:${request.ownerHigh}:${request.ownerLow}`
     const known = this.#owners.get(key)
-    if (known !== undefined) return known
+    if (known) return known.fd
     // Read locks need reading, write locks writing: as much as the file lets us.
     let opened = this.#resolver.openReal(fd, c.O_RDWR)
     if (opened < 0) opened = this.#resolver.openReal(fd, request.type === c.F_WRLCK ? c.O_WRONLY : c.O_RDONLY)
     if (opened < 0) throw new FilesystemError(-opened)
-    this.#owners.set(key, opened)
+    this.#owners.set(key, { fd: opened, through: fd })
+    const through = this.#through.get(fd)
+    if (through) through.add(key)
+    else this.#through.set(fd, new Set([key]))
     return opened
   }
 

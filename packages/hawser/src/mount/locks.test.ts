@@ -1,0 +1,170 @@
+// locks=source: locks hold between the mount, the source itself and other mounts of it.
+import assert from 'node:assert/strict'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { constants as c, errnoName, Peer } from '@hawser/test-kit'
+import type { MountedServer } from '../test-support/mounted-server.js'
+import { needsRoot, Workspace } from '../test-support/workspace.js'
+import type { MountOptions } from './types.js'
+
+const SIGUSR1 = 10
+
+interface Actor {
+  peer: Peer
+  fd: number
+}
+
+async function actor(t: TestContext, directory: string): Promise<Actor> {
+  const peer = await Peer.start()
+  t.after(() => peer.kill())
+  const fd = await peer.sys.open(join(directory, 'file'), c.O_RDWR)
+  assert.ok(fd >= 0, errnoName(fd))
+  return { peer, fd }
+}
+
+async function setup(
+  t: TestContext,
+  options: Partial<MountOptions>,
+): Promise<{ server: MountedServer; actors: Actor[] }> {
+  const place = new Workspace(t)
+  const source = place.ext4(64)
+  writeFileSync(join(source, 'file'), 'content')
+  const server = await place.serve(source, options)
+  const other = await place.serve(source, options)
+  const actors = []
+  for (const directory of [server.mountpoint, source, other.mountpoint])
+    actors.push(await actor(t, directory))
+  return { server, actors }
+}
+
+type Kind = 'posix' | 'ofd' | 'flock'
+const kinds: Kind[] = ['posix', 'ofd', 'flock']
+
+function lock({ peer, fd }: Actor, kind: Kind, type: number, wait = false): Promise<number> {
+  if (kind === 'flock') {
+    const operation = type === c.F_UNLCK ? c.LOCK_UN : type === c.F_RDLCK ? c.LOCK_SH : c.LOCK_EX
+    return peer.sys.flock(fd, operation | (wait ? 0 : c.LOCK_NB))
+  }
+  const command = kind === 'posix' ? (wait ? c.F_SETLKW : c.F_SETLK) : wait ? c.F_OFD_SETLKW : c.F_OFD_SETLK
+  return peer.sys.setLock(fd, command, type, 0, 0)
+}
+
+/** A lock that waits until the server works on it. */
+async function waiting(server: MountedServer, actor: Actor, kind: Kind): Promise<Promise<number>[]> {
+  const result = lock(actor, kind, c.F_WRLCK, true)
+  const { inFlight } = await server.settled((state) => state.inFlight === 1)
+  assert.equal(inFlight, 1)
+  // In an array, so that it is not awaited on the way.
+  return [result]
+}
+
+for (const kind of kinds) {
+  test(`${kind}: a lock on one is in the way of the others`, needsRoot, async (t) => {
+    const { actors } = await setup(t, { locks: 'source' })
+    for (const holder of actors)
+      for (const other of actors.filter((one) => one !== holder)) {
+        assert.equal(await lock(holder, kind, c.F_WRLCK), 0)
+        assert.equal(errnoName(await lock(other, kind, c.F_WRLCK)), 'EAGAIN')
+        assert.equal(errnoName(await lock(other, kind, c.F_RDLCK)), 'EAGAIN')
+        assert.equal(await lock(holder, kind, c.F_RDLCK), 0)
+        assert.equal(await lock(other, kind, c.F_RDLCK), 0)
+        assert.equal(errnoName(await lock(other, kind, c.F_WRLCK)), 'EAGAIN')
+        assert.equal(await lock(holder, kind, c.F_UNLCK), 0)
+        assert.equal(await lock(other, kind, c.F_WRLCK), 0)
+        assert.equal(await lock(other, kind, c.F_UNLCK), 0)
+      }
+  })
+
+  test(`${kind}: a waiter gets the lock when it is given up, or a signal`, needsRoot, async (t) => {
+    const { server, actors } = await setup(t, { locks: 'source' })
+    const [mounted, direct] = actors
+    await mounted.peer.sys.interruptOn(SIGUSR1)
+    assert.equal(await lock(direct, kind, c.F_WRLCK), 0)
+    const [granted] = await waiting(server, mounted, kind)
+    assert.equal(await lock(direct, kind, c.F_UNLCK), 0)
+    assert.equal(await granted, 0)
+    assert.equal(errnoName(await lock(direct, kind, c.F_WRLCK)), 'EAGAIN')
+    assert.equal(await lock(mounted, kind, c.F_UNLCK), 0)
+
+    assert.equal(await lock(direct, kind, c.F_WRLCK), 0)
+    const [interrupted] = await waiting(server, mounted, kind)
+    mounted.peer.signal('SIGUSR1')
+    assert.equal(errnoName(await interrupted), 'EINTR')
+    // It does not get the lock later on.
+    assert.equal(await lock(direct, kind, c.F_UNLCK), 0)
+    assert.equal(await lock(actors[2], kind, c.F_WRLCK), 0)
+    assert.equal((await server.state()).inFlight, 0)
+  })
+
+  test(`${kind}: given up by close, and by the end of a process`, needsRoot, async (t) => {
+    const { server, actors } = await setup(t, { locks: 'source' })
+    const [mounted, direct] = actors
+    const { descriptors } = await server.state()
+    const free = async () => {
+      // What a close gives up may still be on its way to the server.
+      for (let tries = 0; tries < 500; tries++) {
+        const result = await lock(direct, kind, c.F_WRLCK)
+        if (result === 0) return lock(direct, kind, c.F_UNLCK)
+        await sleep(10)
+      }
+      return -c.EAGAIN
+    }
+    assert.equal(await lock(mounted, kind, c.F_WRLCK), 0)
+    assert.equal(await mounted.peer.sys.close(mounted.fd), 0)
+    assert.equal(await free(), 0, 'after close')
+
+    const second = await actor(t, server.mountpoint)
+    assert.equal(await lock(second, kind, c.F_WRLCK), 0)
+    assert.equal(errnoName(await lock(direct, kind, c.F_WRLCK)), 'EAGAIN')
+    await second.peer.kill()
+    assert.equal(await free(), 0, 'after the process')
+
+    const third = await actor(t, server.mountpoint)
+    assert.equal(await lock(direct, kind, c.F_WRLCK), 0)
+    const [killed] = await waiting(server, third, kind)
+    killed.catch(() => {})
+    await third.peer.kill()
+    await assert.rejects(killed)
+    assert.equal(await lock(direct, kind, c.F_UNLCK), 0)
+    assert.equal(await free(), 0, 'after a waiter')
+    const after = await server.settled((state) => state.descriptors <= descriptors)
+    assert.ok(after.descriptors <= descriptors, `${descriptors} descriptors, then ${after.descriptors}`)
+  })
+
+  test(`${kind}: by default, locks are the mount's own`, needsRoot, async (t) => {
+    const { server, actors } = await setup(t, {})
+    const [mounted, direct, other] = actors
+    for (const one of [mounted, direct, other]) assert.equal(await lock(one, kind, c.F_WRLCK), 0)
+    const neighbour = await actor(t, server.mountpoint)
+    assert.equal(errnoName(await lock(neighbour, kind, c.F_WRLCK)), 'EAGAIN')
+  })
+}
+
+test('ranges: the lock in the way is told, a range is unlocked in the middle', needsRoot, async (t) => {
+  const { actors } = await setup(t, { locks: 'source' })
+  const [mounted, direct] = actors
+  const set = ({ peer, fd }: Actor, type: number, start: number, length: number) =>
+    peer.sys.setLock(fd, c.F_SETLK, type, start, length)
+  const ask = async ({ peer, fd }: Actor, start: number, length: number) => {
+    const found = await peer.sys.getLock(fd, c.F_GETLK, c.F_WRLCK, start, length)
+    if (typeof found === 'number') throw new Error(errnoName(found))
+    return found.type === c.F_UNLCK ? 'free' : [found.type, Number(found.start), Number(found.length)]
+  }
+  assert.equal(await set(mounted, c.F_WRLCK, 0, 100), 0)
+  assert.equal(await set(mounted, c.F_UNLCK, 40, 20), 0)
+  assert.deepEqual(await ask(direct, 0, 0), [c.F_WRLCK, 0, 40])
+  assert.equal(await ask(direct, 40, 20), 'free')
+  assert.deepEqual(await ask(direct, 50, 0), [c.F_WRLCK, 60, 40])
+  assert.equal(await set(direct, c.F_RDLCK, 45, 5), 0)
+  assert.deepEqual(await ask(mounted, 0, 0), [c.F_RDLCK, 45, 5])
+  assert.equal(await set(mounted, c.F_UNLCK, 0, 0), 0)
+  // To the end of the file, wherever that will be.
+  assert.equal(await set(mounted, c.F_WRLCK, 1000, 0), 0)
+  assert.deepEqual(await ask(direct, 2 ** 40, 1), [c.F_WRLCK, 1000, 0])
+  // POSIX: any close of the file gives up all locks of the process.
+  const again = await mounted.peer.sys.open(`/proc/self/fd/${mounted.fd}`, c.O_RDONLY)
+  assert.equal(await mounted.peer.sys.close(again), 0)
+  assert.equal(await ask(direct, 1000, 0), 'free')
+})
