@@ -1,15 +1,20 @@
 // System calls that may sleep, made by threads of the addon; completions come back to the event loop.
 #include "addon.h"
+#include <dlfcn.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 // POOL: at most `threads` at once, any order. ORDERED: one thread, in order. OWN: a thread of its own, which cancel() can interrupt.
 enum lane { POOL, ORDERED, OWN, LANES };
 enum { STACK = 128 * 1024 };
+// How long a worker that ends waits for its system calls, which use its memory.
+enum { GRACE_MS = 2000 };
 
 struct job {
   struct job *next;
@@ -17,7 +22,6 @@ struct job {
   int64_t call[7];
   int64_t result;
   pthread_t thread;
-  bool running;
 };
 
 struct queue {
@@ -29,9 +33,10 @@ struct offload {
   pthread_mutex_t mutex;
   pthread_cond_t work[OWN];
   struct queue queues[OWN];
-  struct job *own, *done, **done_tail;
-  size_t pending;
-  bool closed;
+  // Running: in a system call, or about to be.
+  struct job *running, *done, **done_tail;
+  size_t pending, threads;
+  bool closed, handle_closed;
   napi_env env;
   napi_ref callback, receiver;
   napi_async_context context;
@@ -48,10 +53,33 @@ struct thread_start {
 static void ignore(int signal) { (void)signal; }
 
 static void complete(struct offload *offload, struct job *job) {
+  for (struct job **link = &offload->running; *link; link = &(*link)->next)
+    if (*link == job) {
+      *link = job->next;
+      break;
+    }
   job->next = NULL;
   *offload->done_tail = job;
   offload->done_tail = &job->next;
   if (!offload->closed) uv_async_send(offload->async);
+}
+
+static void free_jobs(struct job *job) {
+  while (job) {
+    struct job *next = job->next;
+    free(job);
+    job = next;
+  }
+}
+
+// Unlocks, and frees what nobody uses any more.
+static void leave(struct offload *offload) {
+  bool last = offload->handle_closed && offload->threads == 0;
+  pthread_mutex_unlock(&offload->mutex);
+  if (!last) return;
+  free_jobs(offload->done);
+  free(offload->async);
+  free(offload);
 }
 
 static void perform(struct job *job) {
@@ -59,38 +87,40 @@ static void perform(struct job *job) {
   job->result = answer(syscall(c[0], c[1], c[2], c[3], c[4], c[5], c[6]));
 }
 
+// Where threads may run: what the addon was loaded with. A serving thread may have been moved to one CPU since.
+static cpu_set_t everywhere;
+__attribute__((constructor)) static void remember_affinity(void) { sched_getaffinity(0, sizeof everywhere, &everywhere); }
+
 static void *run(void *data) {
+  sched_setaffinity(0, sizeof everywhere, &everywhere);
   struct thread_start start = *(struct thread_start *)data;
   free(data);
   struct offload *offload = start.offload;
-  if (start.job) {
-    perform(start.job);
-    pthread_mutex_lock(&offload->mutex);
-    for (struct job **link = &offload->own; *link; link = &(*link)->next)
-      if (*link == start.job) {
-        *link = start.job->next;
-        break;
-      }
-    complete(offload, start.job);
-    pthread_mutex_unlock(&offload->mutex);
-    return NULL;
-  }
-  struct queue *queue = &offload->queues[start.lane];
+  struct job *job = start.job;
+  struct queue *queue = &offload->queues[start.lane == OWN ? POOL : start.lane];
+  if (job) perform(job);
   pthread_mutex_lock(&offload->mutex);
-  for (;;) {
-    while (!queue->head) {
+  if (job) complete(offload, job);
+  while (!start.job) {
+    while (!queue->head && !offload->closed) {
       queue->idle++;
       pthread_cond_wait(&offload->work[start.lane], &offload->mutex);
       queue->idle--;
     }
-    struct job *job = queue->head;
+    if (offload->closed) break;
+    job = queue->head;
     queue->head = job->next;
     if (!queue->head) queue->tail = &queue->head;
+    job->thread = pthread_self();
+    job->next = offload->running;
+    offload->running = job;
     pthread_mutex_unlock(&offload->mutex);
     perform(job);
     pthread_mutex_lock(&offload->mutex);
     complete(offload, job);
   }
+  offload->threads--;
+  leave(offload);
   return NULL;
 }
 
@@ -105,9 +135,9 @@ static int spawn(struct offload *offload, enum lane lane, struct job *job) {
   int error = pthread_create(&thread, &attributes, run, start);
   pthread_attr_destroy(&attributes);
   if (error) free(start);
-  else if (job) {
-    job->thread = thread;
-    job->running = true;
+  else {
+    offload->threads++;
+    if (job) job->thread = thread;
   }
   return error;
 }
@@ -144,14 +174,32 @@ static void on_async(uv_handle_t *handle) {
 static void on_closed(uv_handle_t *handle) {
   struct offload *offload = uv_handle_get_data(handle);
   napi_remove_async_cleanup_hook(offload->hook);
-  // Threads may still be in a system call: what they point to stays.
+  pthread_mutex_lock(&offload->mutex);
+  offload->handle_closed = true;
+  leave(offload);
 }
 
+// The thread's JavaScript ends: what has not begun never will. What a worker's system calls read and write goes with it,
+// so they are interrupted and waited for. A process that ends needs neither.
 static void on_cleanup(napi_async_cleanup_hook_handle hook, void *data) {
   (void)hook;
   struct offload *offload = data;
+  bool worker = syscall(SYS_gettid) != getpid();
   pthread_mutex_lock(&offload->mutex);
   offload->closed = true;
+  for (int lane = 0; lane < OWN; lane++) {
+    struct queue *queue = &offload->queues[lane];
+    free_jobs(queue->head);
+    queue->head = NULL;
+    queue->tail = &queue->head;
+    pthread_cond_broadcast(&offload->work[lane]);
+  }
+  for (int left = GRACE_MS; worker && offload->running && left > 0; left--) {
+    for (struct job *job = offload->running; job; job = job->next) pthread_kill(job->thread, SIGRTMIN + 5);
+    pthread_mutex_unlock(&offload->mutex);
+    nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    pthread_mutex_lock(&offload->mutex);
+  }
   pthread_mutex_unlock(&offload->mutex);
   uv_close(offload->async, on_closed);
 }
@@ -181,6 +229,9 @@ static napi_value offload_start(napi_env env, napi_callback_info info) {
   uv_handle_set_data(offload->async, offload);
   uv_unref(offload->async);
   napi_add_async_cleanup_hook(env, on_cleanup, offload, &offload->hook);
+  // Threads may outlive the environment that loaded this library.
+  Dl_info library;
+  if (dladdr((void *)(uintptr_t)run, &library)) dlopen(library.dli_fname, RTLD_NOW | RTLD_NODELETE);
   // Without SA_RESTART: a cancelled system call returns EINTR.
   struct sigaction action = {.sa_handler = ignore};
   sigaction(SIGRTMIN + 5, &action, NULL);
@@ -201,10 +252,10 @@ static napi_value offload_call(napi_env env, napi_callback_info info) {
   int error = 0;
   pthread_mutex_lock(&offload->mutex);
   if (lane == OWN) {
-    job->next = offload->own;
-    offload->own = job;
+    job->next = offload->running;
+    offload->running = job;
     error = spawn(offload, lane, job);
-    if (error) offload->own = job->next;
+    if (error) offload->running = job->next;
   } else {
     struct queue *queue = &offload->queues[lane];
     if (!queue->idle && queue->threads < queue->limit) {
@@ -224,7 +275,7 @@ static napi_value offload_call(napi_env env, napi_callback_info info) {
   return number(env, -error);
 }
 
-// offloadCancel(pool, id): interrupts a call of the OWN lane. A signal that comes before the call sleeps is lost: repeat until it completes.
+// offloadCancel(pool, id): interrupts a call. A signal that comes before the call sleeps is lost: repeat until it completes.
 static napi_value offload_cancel(napi_env env, napi_callback_info info) {
   ARGUMENTS(2)
   void *data;
@@ -232,8 +283,8 @@ static napi_value offload_cancel(napi_env env, napi_callback_info info) {
   struct offload *offload = data;
   double id = (double)argument(env, argv[1]);
   pthread_mutex_lock(&offload->mutex);
-  for (struct job *job = offload->own; job; job = job->next)
-    if (job->id == id && job->running) pthread_kill(job->thread, SIGRTMIN + 5);
+  for (struct job *job = offload->running; job; job = job->next)
+    if (job->id == id) pthread_kill(job->thread, SIGRTMIN + 5);
   pthread_mutex_unlock(&offload->mutex);
   return NULL;
 }

@@ -32,7 +32,7 @@ export async function mount(
   mountpoint: string,
   options: FuseMountOptions = {},
 ): Promise<FuseMount> {
-  const { allowRoot = false, access, features, maxInFlight, maxMemory, log, ...deviceOptions } = options
+  const { allowRoot = false, access, features, maxInFlight, maxMemory, chaseCpu, log, ...deviceOptions } = options
   if (allowRoot && deviceOptions.allowOther)
     throw new FuseError('FUSE_OPTION', 'allow_root and allow_other exclude each other')
   const device = await openDevice({
@@ -44,6 +44,7 @@ export async function mount(
     features,
     maxInFlight,
     maxMemory,
+    chaseCpu,
     log,
     access: allowRoot ? { uid: process.geteuid?.() ?? 0, allowRoot: true } : access,
   })

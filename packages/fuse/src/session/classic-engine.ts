@@ -1,5 +1,6 @@
 import { errno, native, type Watch } from '../native.js'
 import { type Message, RangeRead } from '../protocol/index.js'
+import { CpuChaser } from './cpu-chaser.js'
 import type { Engine, EngineOwner } from './engine.js'
 import type { Statistics } from './statistics.js'
 
@@ -33,6 +34,7 @@ export class ClassicEngine implements Engine {
   readonly #owner: EngineOwner
   readonly #statistics: Statistics
   readonly #log: (message: string) => void
+  readonly #chaser: CpuChaser | undefined
   readonly #control: Float64Array
   readonly #exchange: () => void
   readonly #lateControl: Float64Array
@@ -43,11 +45,18 @@ export class ClassicEngine implements Engine {
   #paused = false
 
   /** @param fd /dev/fuse, non-blocking */
-  constructor(fd: number, owner: EngineOwner, statistics: Statistics, log: (message: string) => void) {
+  constructor(
+    fd: number,
+    owner: EngineOwner,
+    statistics: Statistics,
+    chaseCpu: boolean,
+    log: (message: string) => void,
+  ) {
     this.#fd = fd
     this.#owner = owner
     this.#statistics = statistics
     this.#log = log
+    this.#chaser = chaseCpu ? new CpuChaser() : undefined
     this.#control = this.#newControl()
     this.#exchange = native.exchanger(new Uint8Array(this.#control.buffer))
     this.#lateControl = this.#newControl()
@@ -96,6 +105,8 @@ export class ClassicEngine implements Engine {
         }
         this.#next = next
         if (length < 0 && length !== -errno.EAGAIN) this.#end(-length)
+        // What was read last is still there.
+        else if (left > 0) this.#chaser?.turn(TURN_REQUESTS - left, answered.input[8])
         this.#checkWrites()
         return
       }

@@ -18,7 +18,8 @@ export interface Tools {
   cString: typeof cString
   /** The errno's name of the error that a function throws, whether Node knows it or not; '' where it throws none. */
   failure: (call: () => unknown) => string
-  sleep: (ms: number) => void
+  /** Loads a module of this package, named from its dist folder. */
+  load: (module: string) => Promise<Record<string, unknown>>
 }
 
 const tools: Tools = {
@@ -42,7 +43,7 @@ const tools: Tools = {
       return number === undefined ? String(error) : errnoName(-number)
     }
   },
-  sleep: (ms) => void Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms),
+  load: (module) => import(new URL(`../${module}`, import.meta.url).href),
 }
 
 interface Call {

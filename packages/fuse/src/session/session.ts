@@ -23,6 +23,11 @@ export interface SessionOptions {
   maxInFlight?: number
   /** Bytes of their requests and replies. Default 256 MiB. */
   maxMemory?: number
+  /**
+   * Move this thread to the CPU of a caller who asks for one thing after another (cpu-chaser.ts). For processes that do
+   * nothing else: children and threads that this thread starts inherit where it may run. Default false.
+   */
+  chaseCpu?: boolean
   /** Serve only these users, whatever the kernel lets in; nothing is cached then. */
   access?: AccessRule
   log?: SessionLog
@@ -72,7 +77,9 @@ export class Session implements EngineOwner {
       maxWrite,
     )
     this.#notifier = new DeviceNotifier(fd, (message) => this.#log('warn', message))
-    this.#engine = new ClassicEngine(fd, this, this.statistics, (message) => this.#log('error', message))
+    this.#engine = new ClassicEngine(fd, this, this.statistics, options.chaseCpu ?? false, (message) =>
+      this.#log('error', message),
+    )
     this.#ranges = new Ranges({
       detach: (message) => message.detached || this.#messages.detach(message),
       answer: (message) => this.#answer(message),
