@@ -32,7 +32,16 @@ export async function mount(
   mountpoint: string,
   options: FuseMountOptions = {},
 ): Promise<FuseMount> {
-  const { allowRoot = false, access, features, maxInFlight, maxMemory, chaseCpu, log, ...deviceOptions } = options
+  const {
+    allowRoot = false,
+    access,
+    features,
+    maxInFlight,
+    maxMemory,
+    chaseCpu,
+    log,
+    ...deviceOptions
+  } = options
   if (allowRoot && deviceOptions.allowOther)
     throw new FuseError('FUSE_OPTION', 'allow_root and allow_other exclude each other')
   const device = await openDevice({
