@@ -69,8 +69,10 @@ static __thread int fsetid_dropped;
 static int set_fsetid(bool keep) {
   if (fsetid_dropped == !keep) return 0;
   struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
-  struct __user_cap_data_struct data[2];
-  if (syscall(SYS_capget, &header, data)) return -errno;
+  static __thread struct __user_cap_data_struct data[2];
+  static __thread bool known;
+  if (!known && syscall(SYS_capget, &header, data)) return -errno;
+  known = true;
   if (keep)
     data[0].effective |= data[0].permitted & (1u << CAP_FSETID);
   else

@@ -220,7 +220,7 @@ export class Passthrough implements NodeOperations<number, number> {
     if (flags & c.O_TRUNC) this.credentials.keepSetId(!request.killSetId)
     const fd = this.resolver.open(node, flags)
     if (fd < 0) throw new FilesystemError(-fd)
-    this.#opened(fd, node, flags, reply)
+    this.#opened(fd, node, flags, reply, false)
     return fd
   }
 
@@ -236,15 +236,18 @@ export class Passthrough implements NodeOperations<number, number> {
     reply: CreateReply,
   ): { node: number; handle: number } {
     this.#attributes.show(reply.entry.attr)
-    this.#opened(made.handle, made.node, request.flags, reply)
+    this.#opened(made.handle, made.node, request.flags, reply, true)
     return made
   }
 
-  /** Decides how the kernel treats an open file. */
-  #opened(fd: number, node: number, flags: number, reply: OpenReply | CreateReply): void {
+  /**
+   * Decides how the kernel treats an open file.
+   * @param looked whether `resolver.identity` is this file's
+   */
+  #opened(fd: number, node: number, flags: number, reply: OpenReply | CreateReply, looked: boolean): void {
     const writable = (flags & c.O_ACCMODE) !== c.O_RDONLY
     let state = writable ? FileState.WRITABLE : 0
-    const backing = this.#backingId(fd, node)
+    const backing = this.#backingId(fd, node, looked)
     if (backing > 0) {
       reply.backingId = backing
       reply.flags = OpenFlag.PASSTHROUGH
@@ -259,19 +262,18 @@ export class Passthrough implements NodeOperations<number, number> {
   }
 
   /** How an inode is served is fixed while it is open (fuse/iomode.c): all its opens pass through to one backing file, or none. */
-  #backingId(fd: number, node: number): number {
+  #backingId(fd: number, node: number, looked: boolean): number {
     if (!this.#options.kernelPassthrough || this.resolver.nodes.type(node) !== c.S_IFREG) return 0
     if (this.resolver.nodes.openCount(node) > 0) return this.#backing.get(node) ?? 0
     // The kernel writes with the privilege of this moment. Bits set while the file is open fall at any write, root's too;
     // a file that has them now is served here, where callers can be told apart.
     if (
-      this.resolver.stat(fd, 0, 0) < 0 ||
+      (!looked && this.resolver.stat(fd, 0, 0) < 0) ||
       this.resolver.identity.words[Identity.MODE] & (c.S_ISUID | c.S_ISGID)
     )
       return 0
     this.credentials.keepSetId(false)
     const id = this.#host?.openBacking(fd) ?? 0
-    this.credentials.keepSetId(true)
     if (id <= 0) return 0
     this.#backing.set(node, id)
     return id
