@@ -34,7 +34,7 @@ export const mountOptionTable: readonly MountOptionRow[] = [
     default: 'auto',
     explanation:
       'What the kernel may remember of names, attributes and pages. never: ask for each. auto: for a second, and pages until the file changes. always: until this mount itself changes them.',
-    caution: 'always shows stale data when anything but this mount changes the source.',
+    caution: 'without watch, always shows stale data when anything but this mount changes the source.',
   },
   {
     name: 'ro',
@@ -144,7 +144,7 @@ export const mountOptionTable: readonly MountOptionRow[] = [
     kind: boolean,
     default: false,
     explanation:
-      'Changes that programs on this machine make beneath the mount are seen at once, whatever cache says (Linux 5.9, root, fanotify; not with submounts).',
+      'Changes that programs on this machine make beneath the mount are seen at once, whatever cache says (Linux 5.9, root, fanotify; not with submounts). Files are made and removed through the mount up to a quarter slower.',
   },
   {
     name: 'engine',

@@ -1,5 +1,7 @@
 // Changes made beneath a mount are seen through it, though the kernel may keep all it knows for ever (cache=always).
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import {
   appendFileSync,
   chmodSync,
@@ -25,6 +27,7 @@ import {
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
 import { constants as c, type FileStatus, posix } from '@hawser/test-kit'
 import type { MountedServer } from '../test-support/mounted-server.js'
 import { needsRoot, run, Workspace } from '../test-support/workspace.js'
@@ -41,6 +44,7 @@ interface Place {
 
 const filesystems = ['ext4', 'tmpfs'] as const
 const DEADLINE = 20_000
+const disturber = fileURLToPath(new URL('../test-support/disturber-main.js', import.meta.url))
 
 async function prepare(
   t: TestContext,
@@ -73,6 +77,25 @@ async function seen<T>(look: () => T, expected: T): Promise<void> {
     }
     await sleep(2)
   }
+}
+
+/** Changes names, data and attributes at random, in a process of its own; another one may be at the same files. */
+async function disturb(directory: string, seed: number): Promise<void> {
+  const child = spawn(process.execPath, [disturber, directory, `${seed}`], { cwd: '/', stdio: 'inherit' })
+  const [status] = await once(child, 'close')
+  assert.equal(status, 0)
+}
+
+/** Every name with its type, permissions, links, size and contents. */
+function tree(directory: string): string[] {
+  return readdirSync(directory, { recursive: true, encoding: 'utf8' })
+    .sort()
+    .map((name) => {
+      const path = join(directory, name)
+      const { mode, nlink, size, mtimeMs } = statSync(path)
+      const file = (mode & c.S_IFMT) === c.S_IFREG
+      return [name, mode, nlink, mtimeMs, ...(file ? [size, readFileSync(path, 'latin1')] : [])].join(' ')
+    })
 }
 
 const content = (path: string) => () => readFileSync(path, 'utf8')
@@ -276,6 +299,18 @@ for (const filesystem of filesystems) {
     const { nodes } = await server.settled((state) => state.nodes <= 2)
     assert.ok(nodes <= 2, `${nodes} nodes`)
   })
+
+  for (const passthrough of ['off', 'auto'] as const)
+    test(
+      `${filesystem}, passthrough=${passthrough}: changes from both sides at once end in the same tree`,
+      needsRoot,
+      async (t) => {
+        const { source, top } = await prepare(t, filesystem, { passthrough })
+        const [beneath, through] = [source, top].map((directory, seed) => disturb(directory, seed + 1))
+        await Promise.all([beneath, through])
+        await seen(() => tree(top), tree(source))
+      },
+    )
 
   test(`${filesystem}: more changes than the kernel's queue holds`, needsRoot, async (t) => {
     const { server, source, top } = await prepare(t, filesystem)

@@ -107,6 +107,7 @@ export class ChangeWatcher {
     const events = this.#events
     if (events.mask & Event.Q_OVERFLOW) this.#overflowed = true
     if (events.pid === this.#pid) return
+    events.locate()
     const directory = this.#node(events.directory)
     if (events.mask & NAMES && directory !== 0) {
       notifier.invalidateEntry(directory, events.bytes.subarray(events.nameStart, events.nameEnd))

@@ -61,11 +61,11 @@ export class FanotifyEvents {
     this.#next += words[this.#at >> 2]
     this.mask = words[(this.#at + MASK) >> 2]
     this.pid = words[(this.#at + PID) >> 2]
-    this.#readInfo()
     return true
   }
 
-  #readInfo(): void {
+  /** Finds what the event is about: `directory`, `file` and the name. */
+  locate(): void {
     const { bytes, words } = this.#memory
     this.directory = 0
     this.file = 0

@@ -3,7 +3,7 @@ import type { FilesystemKind } from './filesystem-kind.js'
 export interface PassthroughOptions {
   /** Absolute path of a directory. */
   directory: string
-  /** never: nothing is kept; auto: names and attributes for a second, data until a file is opened again; always: all of it, for a source that nobody else changes. */
+  /** never: nothing is kept; auto: names and attributes for a second, data until a file is opened again; always: all of it, for a source that nobody else changes, or that is watched. */
   cache: 'never' | 'auto' | 'always'
   readOnly: boolean
   /** Serve reads and writes of regular files in the kernel where it lets us (root). */
