@@ -117,7 +117,7 @@ static napi_value exchange(napi_env env, napi_callback_info info) {
       else length += (size_t)bytes;
     }
     reply->len = (uint32_t)length;
-
+    record(statistics, (const struct fuse_in_header *)(uintptr_t)e->request, reply, length, ticks());
     struct iovec vector = {reply, length};
     int64_t sent = send_reply(fd, reply, &vector, 1);
     if (sent < 0) statistics[0] = (double)sent;
@@ -128,7 +128,7 @@ static napi_value exchange(napi_env env, napi_callback_info info) {
   ssize_t result;
   do result = syscall(SYS_read, fd, next, capacity);
   while (result < 0 && (errno == EINTR || errno == ENOENT));
-
+  if (result >= 0) STARTED(next) = ticks();
   e->result = (double)answer(result);
   return NULL;
 }

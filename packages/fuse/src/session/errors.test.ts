@@ -8,7 +8,7 @@ import { FilesystemError } from '../errors.js'
 import type { Filesystem, Result } from '../filesystem.js'
 import { mount } from '../mount.js'
 import { OpenFlag, type ReadReply, type ReadRequest } from '../protocol/index.js'
-import { flat, serveFilesystem, startClient } from './serve.test.support.js'
+import { flat, serveFilesystem, startClient, until } from './serve.test.support.js'
 
 type Read = (request: ReadRequest, reply: ReadReply) => Result
 
@@ -187,7 +187,7 @@ test('failures that nobody waits for are lines in the log', needsRoot, async (t)
     '0123456789',
   )
   await client.run(({ fs }) => fs.writeFileSync('/proc/sys/vm/drop_caches', '2'))
-  while (!log.some((line) => /forget/.test(line))) await new Promise(setImmediate)
+  await until(t, () => log.some((line) => /forget/.test(line)))
   await mounted.unmount()
   await mounted.closed
   for (const what of ['forget failed', 'onSent failed', 'destroy failed', 'RELEASE of node 2 failed'])

@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { needsRoot } from '../device/isolation.test.support.js'
 import { OpenFlag } from '../protocol/index.js'
-import { flat, type Served, serveFilesystem, startClient } from './serve.test.support.js'
+import { flat, type Served, serveFilesystem, startClient, until } from './serve.test.support.js'
 
 const WRITES = 1000
 const SIZE = 32768
@@ -114,7 +114,7 @@ test('a session at its limit sees the end of the connection', needsRoot, async (
   mounted.session.notifier.invalidateAttributes(1)
   await mounted.session.notifier.flush()
   const code = client.run(({ failure, fs }, file) => failure(() => fs.statSync(file)), path)
-  while (mounted.session.stalls === 0) await delay(5)
+  await until(t, () => mounted.session.stalls > 0)
   await mounted.unmount('force')
   await mounted.closed
   assert.match(await code, /ENOTCONN|ECONNABORTED/)

@@ -6,7 +6,15 @@ import type { Filesystem } from '../filesystem.js'
 import { errno } from '../native.js'
 import { OpenFlag, type Request } from '../protocol/index.js'
 import type { Tools } from './client-main.test.support.js'
-import { type Client, deferred, flat, openAside, serveFilesystem, startClient } from './serve.test.support.js'
+import {
+  type Client,
+  deferred,
+  flat,
+  openAside,
+  serveFilesystem,
+  startClient,
+  until,
+} from './serve.test.support.js'
 
 /** A handler's work: tells that it has begun, and ends when its caller gives up. */
 function slow() {
@@ -203,7 +211,7 @@ test('who is killed while a thread reads a file for it need not wait for that', 
   assert.equal(front.mounted.session.inFlight, 1, 'its memory is still in use')
   assert.equal(sent, 0)
   answer.resolve()
-  while (front.mounted.session.inFlight > 0) await new Promise(setImmediate)
+  await until(t, () => front.mounted.session.inFlight === 0)
   assert.equal(sent, 1)
   assert.deepEqual(front.log, [])
 })

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { needsRoot } from '../device/isolation.test.support.js'
 import type { PollRequest } from '../protocol/index.js'
-import { deferred, flat, nodeOf, ROOT, serveFilesystem, startClient } from './serve.test.support.js'
+import { deferred, flat, nodeOf, ROOT, serveFilesystem, startClient, until } from './serve.test.support.js'
 
 /** Kept by a client process from one call to the next. */
 interface Kept {
@@ -125,7 +125,7 @@ test('nodes that nobody uses are forgotten on request', needsRoot, async (t) => 
   await client.run(({ fs }, root) => [fs.statSync(`${root}/one`), fs.statSync(`${root}/two`)], path)
   host.notifier.prune([nodeOf(1)])
   await host.notifier.flush()
-  while (forgotten.length === 0) await new Promise(setImmediate)
+  await until(t, () => forgotten.length > 0)
   assert.deepEqual(forgotten, [nodeOf(1), 1])
 })
 

@@ -177,3 +177,11 @@ export async function openAside(t: TestContext, path: string, flags = constants.
   t.after(() => ownThread(undefined, sys.close, fd))
   return fd
 }
+
+/** Waits for a condition while the event loop runs; gives up with the test. */
+export async function until(t: TestContext, condition: () => boolean): Promise<void> {
+  while (!condition()) {
+    t.signal.throwIfAborted()
+    await new Promise((resolve) => setTimeout(resolve, 1))
+  }
+}
