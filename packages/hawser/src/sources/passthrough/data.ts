@@ -11,6 +11,7 @@ import {
   type LseekRequest,
   native,
   offload,
+  offloadInterruptibly,
   RangeRead,
   type ReadReply,
   type ReadRequest,
@@ -141,7 +142,14 @@ export class DataOperations {
   }
 
   async fsync(fd: number, request: FsyncRequest): Promise<void> {
-    checked(await offload(undefined, request.dataOnly ? sys.fdatasync : sys.fsync, fd))
+    const call = request.dataOnly ? sys.fdatasync : sys.fsync
+    // No signal interrupts a disk.
+    const remote = this.#kind === 'remote'
+    checked(
+      await (remote
+        ? offloadInterruptibly(request.signal, undefined, call, fd)
+        : offload(undefined, call, fd)),
+    )
   }
 
   async allocate(fd: number, request: FallocateRequest): Promise<void> {

@@ -330,7 +330,7 @@ export class Passthrough implements NodeOperations<number, number> {
 
   /** Closes a descriptor; where that may free a large file's blocks, by another thread. */
   #close(fd: number, large: boolean): void {
-    if (large) void offload(undefined, sys.close, fd)
+    if (large || this.#kind === 'remote') void offload(undefined, sys.close, fd)
     else native.syscall(sys.close, fd)
   }
 
