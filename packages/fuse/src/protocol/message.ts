@@ -51,6 +51,8 @@ export class Message {
   detached = false
   /** Bytes this message counts for in the session's memory limit while it is detached. */
   reserved = 0
+  /** Bytes of its memory that were ever written, about. */
+  used = 2 * PAGE_SIZE
 
   /** @param maxPayload bytes, the larger of max_write and the longest READ */
   constructor(maxPayload: number) {
