@@ -27,8 +27,7 @@ export class DirectorySnapshot<N, H> {
     reply: p.DirectoryReply,
     timeouts: { entry: number; attr: number } | undefined,
   ): Result {
-    // Offsets that were never given out lie behind the end.
-    const offset = request.offsetHigh === 0 ? request.offsetLow : Number.POSITIVE_INFINITY
+    const offset = request.offsetLow
     if (offset === 0 || !this.#entries) {
       const listed = this.#ops.readdir!(this.#node, this.handle, request)
       if (typeof (listed as PromiseLike<unknown>).then === 'function')

@@ -198,7 +198,7 @@ export class PathBridge<H> implements NodeOperations<PathNode<H>, OpenPath<H>> {
     const exchange = (flags & constants.RENAME_EXCHANGE) !== 0
     return then(renamed, () => parent.move(name, newParent, newName, exchange))
   }
-  // Without a link operation the kernel answers EPERM for some callers and ENOSYS for others.
+  // Older kernels would hand on the ENOSYS of a missing operation.
   link(): never {
     return refuse('EPERM')
   }

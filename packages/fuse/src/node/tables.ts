@@ -58,12 +58,9 @@ export class ObjectNodes<N extends object> implements NodeTable<N> {
   }
 }
 
-/** What no handle is: `undefined` may be one. */
-const CLOSED = Symbol('closed')
-
 /** Handles that are JavaScript values. */
 export class ObjectHandles<H> implements HandleTable<H> {
-  readonly #handles: (H | typeof CLOSED)[] = [CLOSED]
+  readonly #handles: (H | undefined)[] = [undefined]
   readonly #free: number[] = []
   #size = 0
 
@@ -77,12 +74,11 @@ export class ObjectHandles<H> implements HandleTable<H> {
     return fh
   }
   get(fh: number): H | undefined {
-    const handle = this.#handles[fh]
-    return handle === CLOSED ? undefined : handle
+    return this.#handles[fh]
   }
   close(fh: number): void {
-    if (fh >= this.#handles.length || this.#handles[fh] === CLOSED) return
-    this.#handles[fh] = CLOSED
+    if (this.#handles[fh] === undefined) return
+    this.#handles[fh] = undefined
     this.#free.push(fh)
     this.#size--
   }
