@@ -27,7 +27,8 @@ export class DirectorySnapshot<N, H> {
     reply: p.DirectoryReply,
     timeouts: { entry: number; attr: number } | undefined,
   ): Result {
-    const offset = request.offsetLow
+    // Offsets that were never given out lie behind the end.
+    const offset = request.offsetHigh === 0 ? request.offsetLow : Number.POSITIVE_INFINITY
     if (offset === 0 || !this.#entries) {
       const listed = this.#ops.readdir!(this.#node, this.handle, request)
       if (typeof (listed as PromiseLike<unknown>).then === 'function')

@@ -1,6 +1,7 @@
 import type { Filesystem, Host, Result } from '../filesystem.js'
 import { errno } from '../native.js'
 import type * as p from '../protocol/index.js'
+import { IoctlFlag } from '../protocol/index.js'
 import { DirectorySnapshot } from './directory-snapshot.js'
 import type { HandleTable, Maybe, NodeOperations, NodeTable } from './operations.js'
 import { ObjectHandles } from './tables.js'
@@ -65,6 +66,8 @@ export class NodeFilesystem<N, H = unknown> implements Filesystem {
   readonly #ops: NodeOperations<N, H>
   readonly #nodes: NodeTable<N>
   readonly #handles: HandleTable<H>
+  /** Whether an unknown handle is an error: in the default table, `undefined` may be a handle. */
+  readonly #strictHandles: boolean
   readonly #directories = new ObjectHandles<DirectorySnapshot<N, H>>()
   readonly #entryTimeout: number
   readonly #attrTimeout: number
@@ -74,6 +77,7 @@ export class NodeFilesystem<N, H = unknown> implements Filesystem {
     this.#ops = operations
     this.#nodes = options.nodes
     this.#handles = options.handles ?? new ObjectHandles<H>()
+    this.#strictHandles = options.handles !== undefined
     this.#entryTimeout = options.entryTimeout ?? 1
     this.#attrTimeout = options.attrTimeout ?? 1
     this.#negativeTimeout = options.negativeTimeout ?? 0
@@ -110,10 +114,9 @@ export class NodeFilesystem<N, H = unknown> implements Filesystem {
   }
 
   #entry(node: N | undefined, reply: p.EntryReply): void {
-    if (node === undefined) {
-      if (!reply.message.failed) reply.negative(this.#negativeTimeout)
-      return
-    }
+    // The kernel counts no reference for an answer that failed.
+    if (reply.message.failed) return
+    if (node === undefined) return reply.negative(this.#negativeTimeout)
     const nodeId = this.#nodes.remember(node)
     reply.nodeId = nodeId
     reply.generation = this.#nodes.generation(nodeId)
@@ -213,11 +216,12 @@ export class NodeFilesystem<N, H = unknown> implements Filesystem {
     const node = this.#nodes.get(request.nodeId)
     if (node === undefined) return reply.fail(errno.ESTALE)
     const handle = this.#ops.open!(node, request, reply)
-    if (isPromise(handle))
-      return handle.then((opened) => {
-        reply.fh = this.#handles.open(opened)
-      })
-    reply.fh = this.#handles.open(handle)
+    if (isPromise(handle)) return handle.then((opened) => this.#opened(opened, reply))
+    this.#opened(handle, reply)
+  }
+  /** After `reply.fail` nothing is open: no release would come. */
+  #opened(handle: H, reply: p.OpenReply | p.CreateReply): void {
+    if (!reply.message.failed) reply.fh = this.#handles.open(handle)
   }
 
   create(request: p.CreateRequest, reply: p.CreateReply): Result {
@@ -231,13 +235,13 @@ export class NodeFilesystem<N, H = unknown> implements Filesystem {
     return this.#created(this.#ops.tmpfile!(parent, request, reply), reply)
   }
   #created(made: Maybe<{ node: N; handle: H }>, reply: p.CreateReply): Result {
-    if (isPromise(made))
-      return made.then((both) => {
-        this.#entry(both.node, reply.entry)
-        reply.fh = this.#handles.open(both.handle)
-      })
+    if (isPromise(made)) return made.then((both) => this.#createdEntry(both, reply))
+    this.#createdEntry(made, reply)
+  }
+  #createdEntry(made: { node: N; handle: H }, reply: p.CreateReply): void {
+    if (reply.message.failed) return
     this.#entry(made.node, reply.entry)
-    reply.fh = this.#handles.open(made.handle)
+    this.#opened(made.handle, reply)
   }
 
   read(request: p.ReadRequest, reply: p.ReadReply): Result {
@@ -256,14 +260,11 @@ export class NodeFilesystem<N, H = unknown> implements Filesystem {
     return this.#ops.flush!(node, this.#handles.get(request.fh), request, reply) as Result
   }
   release(request: p.ReleaseRequest): Result {
-    const { fh } = request
     const node = this.#nodes.get(request.nodeId)
-    const handle = this.#handles.get(fh)
-    if (node === undefined || handle === undefined) return
-    const released = this.#ops.release?.(node, handle, request)
-    // The number may be used again only when the operation is done with it.
-    if (released !== undefined && isPromise(released)) return released.then(() => this.#handles.close(fh))
-    this.#handles.close(fh)
+    const handle = this.#handles.get(request.fh)
+    const unknown = node === undefined || (handle === undefined && this.#strictHandles)
+    const call = unknown ? undefined : () => this.#ops.release?.(node, handle as H, request)
+    return closeAfter(this.#handles, request.fh, call)
   }
   fsync(request: p.FsyncRequest, reply: p.Reply): Result {
     const node = this.#nodes.get(request.nodeId)
@@ -272,21 +273,23 @@ export class NodeFilesystem<N, H = unknown> implements Filesystem {
   }
   fallocate(request: p.FallocateRequest, reply: p.Reply): Result {
     const node = this.#nodes.get(request.nodeId)
+    if (node === undefined) return reply.fail(errno.ESTALE)
     const handle = this.#handles.get(request.fh)
-    if (node === undefined || handle === undefined) return reply.fail(errno.EBADF)
-    return this.#ops.fallocate!(node, handle, request) as Result
+    if (handle === undefined && this.#strictHandles) return reply.fail(errno.EBADF)
+    return this.#ops.fallocate!(node, handle as H, request) as Result
   }
   lseek(request: p.LseekRequest, reply: p.LseekReply): Result {
     const node = this.#nodes.get(request.nodeId)
+    if (node === undefined) return reply.fail(errno.ESTALE)
     const handle = this.#handles.get(request.fh)
-    if (node === undefined || handle === undefined) return reply.fail(errno.EBADF)
-    return this.#ops.lseek!(node, handle, request, reply) as Result
+    if (handle === undefined && this.#strictHandles) return reply.fail(errno.EBADF)
+    return this.#ops.lseek!(node, handle as H, request, reply) as Result
   }
   copyFileRange(request: p.CopyFileRangeRequest, reply: p.CopyReply): Result {
     const from = this.#handles.get(request.fh)
     const to = this.#handles.get(request.outFh)
-    if (from === undefined || to === undefined) return reply.fail(errno.EBADF)
-    return this.#ops.copyFileRange!(from, to, request, reply) as Result
+    if (this.#strictHandles && (from === undefined || to === undefined)) return reply.fail(errno.EBADF)
+    return this.#ops.copyFileRange!(from as H, to as H, request, reply) as Result
   }
 
   opendir(request: p.OpenRequest, reply: p.OpenReply): Result {
@@ -294,6 +297,7 @@ export class NodeFilesystem<N, H = unknown> implements Filesystem {
     if (node === undefined) return reply.fail(errno.ESTALE)
     const raw = this.#ops.readdirRaw !== undefined
     const keep = (handle: H | undefined) => {
+      if (reply.message.failed) return
       reply.fh = raw
         ? this.#handles.open(handle as H)
         : this.#directories.open(new DirectorySnapshot(this.#ops, this.#nodes, node, handle))
@@ -324,22 +328,19 @@ export class NodeFilesystem<N, H = unknown> implements Filesystem {
     )
   }
   releasedir(request: p.ReleaseRequest): Result {
-    const { fh } = request
     const node = this.#nodes.get(request.nodeId)
-    const table: HandleTable<unknown> = this.#ops.readdirRaw ? this.#handles : this.#directories
-    const handle = this.#ops.readdirRaw ? this.#handles.get(fh) : this.#directories.get(fh)?.handle
-    const released =
-      node !== undefined && handle !== undefined ? this.#ops.releasedir?.(node, handle, request) : undefined
-    if (released !== undefined && isPromise(released)) return released.then(() => table.close(fh))
-    table.close(fh)
+    const handle = this.#directoryHandle(request.fh)
+    const unknown = node === undefined || handle === undefined
+    const call = unknown ? undefined : () => this.#ops.releasedir?.(node, handle, request)
+    return closeAfter(this.#ops.readdirRaw ? this.#handles : this.#directories, request.fh, call)
+  }
+  #directoryHandle(fh: number): H | undefined {
+    return this.#ops.readdirRaw ? this.#handles.get(fh) : this.#directories.get(fh)?.handle
   }
   fsyncdir(request: p.FsyncRequest, reply: p.Reply): Result {
     const node = this.#nodes.get(request.nodeId)
     if (node === undefined) return reply.fail(errno.ESTALE)
-    const handle = this.#ops.readdirRaw
-      ? this.#handles.get(request.fh)
-      : this.#directories.get(request.fh)?.handle
-    return this.#ops.fsyncdir!(node, handle, request) as Result
+    return this.#ops.fsyncdir!(node, this.#directoryHandle(request.fh), request) as Result
   }
 
   statfs(request: p.Request, reply: p.StatfsReply): Result {
@@ -374,9 +375,10 @@ export class NodeFilesystem<N, H = unknown> implements Filesystem {
   }
   getlk(request: p.LockRequest, reply: p.LockReply): Result {
     const node = this.#nodes.get(request.nodeId)
+    if (node === undefined) return reply.fail(errno.ESTALE)
     const handle = this.#handles.get(request.fh)
-    if (node === undefined || handle === undefined) return reply.fail(errno.EBADF)
-    return this.#ops.getlk!(node, handle, request, reply) as Result
+    if (handle === undefined && this.#strictHandles) return reply.fail(errno.EBADF)
+    return this.#ops.getlk!(node, handle as H, request, reply) as Result
   }
   setlk(request: p.LockRequest, reply: p.Reply): Result {
     return this.#lock(request, reply, false)
@@ -386,9 +388,10 @@ export class NodeFilesystem<N, H = unknown> implements Filesystem {
   }
   #lock(request: p.LockRequest, reply: p.Reply, wait: boolean): Result {
     const node = this.#nodes.get(request.nodeId)
+    if (node === undefined) return reply.fail(errno.ESTALE)
     const handle = this.#handles.get(request.fh)
-    if (node === undefined || handle === undefined) return reply.fail(errno.EBADF)
-    return this.#ops.setlk!(node, handle, request, wait) as Result
+    if (handle === undefined && this.#strictHandles) return reply.fail(errno.EBADF)
+    return this.#ops.setlk!(node, handle as H, request, wait) as Result
   }
   bmap(request: p.BmapRequest, reply: p.BmapReply): Result {
     const node = this.#nodes.get(request.nodeId)
@@ -398,7 +401,9 @@ export class NodeFilesystem<N, H = unknown> implements Filesystem {
   ioctl(request: p.IoctlRequest, reply: p.IoctlReply): Result {
     const node = this.#nodes.get(request.nodeId)
     if (node === undefined) return reply.fail(errno.ESTALE)
-    return this.#ops.ioctl!(node, this.#handles.get(request.fh), request, reply) as Result
+    const { fh, flags } = request
+    const handle = (flags & IoctlFlag.DIR) !== 0 ? this.#directoryHandle(fh) : this.#handles.get(fh)
+    return this.#ops.ioctl!(node, handle, request, reply) as Result
   }
   poll(request: p.PollRequest, reply: p.PollReply): Result {
     const node = this.#nodes.get(request.nodeId)
@@ -410,4 +415,24 @@ export class NodeFilesystem<N, H = unknown> implements Filesystem {
     if (node === undefined) return reply.fail(errno.ESTALE)
     return this.#ops.syncfs!(node, request) as Result
   }
+}
+
+/** The number of a handle may be used again only when the operation is done with it; also one that failed. */
+function closeAfter(
+  table: HandleTable<unknown>,
+  fh: number,
+  call: (() => Maybe<void> | undefined) | undefined,
+): Result {
+  let released: Maybe<void> | undefined
+  try {
+    released = call?.()
+  } catch (error) {
+    table.close(fh)
+    throw error
+  }
+  if (released !== undefined && isPromise(released)) {
+    const close = () => table.close(fh)
+    return Promise.resolve(released).finally(close)
+  }
+  table.close(fh)
 }

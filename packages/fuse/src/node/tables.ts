@@ -58,9 +58,12 @@ export class ObjectNodes<N extends object> implements NodeTable<N> {
   }
 }
 
+/** What no handle is: `undefined` may be one. */
+const CLOSED = Symbol('closed')
+
 /** Handles that are JavaScript values. */
 export class ObjectHandles<H> implements HandleTable<H> {
-  readonly #handles: (H | undefined)[] = [undefined]
+  readonly #handles: (H | typeof CLOSED)[] = [CLOSED]
   readonly #free: number[] = []
   #size = 0
 
@@ -74,11 +77,12 @@ export class ObjectHandles<H> implements HandleTable<H> {
     return fh
   }
   get(fh: number): H | undefined {
-    return this.#handles[fh]
+    const handle = this.#handles[fh]
+    return handle === CLOSED ? undefined : handle
   }
   close(fh: number): void {
-    if (this.#handles[fh] === undefined) return
-    this.#handles[fh] = undefined
+    if (fh >= this.#handles.length || this.#handles[fh] === CLOSED) return
+    this.#handles[fh] = CLOSED
     this.#free.push(fh)
     this.#size--
   }
