@@ -60,7 +60,10 @@ export class PassthroughNodes implements NodeTable<number> {
   #free = 0
   #size = 0
   readonly #memo = new Uint32Array(MEMO)
-  /** Whether birth times tell files apart: on overlayfs a file that is copied up gets another one. */
+  /**
+   * Whether birth times alone tell files apart: on overlayfs a file that is copied up gets another one. There the name by
+   * which a file was known decides whether it is still that file.
+   */
   births = true
   /** Called before a node's record is freed. */
   onFree: (node: number) => void = () => {}
@@ -141,8 +144,12 @@ export class PassthroughNodes implements NodeTable<number> {
    * @param device index of the file's device
    */
   intern(identity: Uint32Array, at: number, device: number, parent: number, name: Name | undefined): number {
-    const found = this.find(identity, at, device)
+    const found = this.find(identity, at, device, parent, name)
     if (found !== 0) {
+      if (!this.births) {
+        this.#words[found * STRIDE + Field.BIRTH_SECONDS] = identity[at + Identity.BIRTH_SECONDS]
+        this.#words[found * STRIDE + Field.BIRTH_NANOSECONDS] = identity[at + Identity.BIRTH_NANOSECONDS]
+      }
       if (parent !== 0 && name && !this.isNamed(found, parent, name)) this.setName(found, parent, name)
       // The name went away between the two system calls that look at a file.
       if (this.#byHandle && !this.hasHandle(found) && identity[at + Identity.HANDLE_BYTES] > 0)
@@ -176,8 +183,8 @@ export class PassthroughNodes implements NodeTable<number> {
     return node
   }
 
-  /** The node of an identity; 0: not here. */
-  find(identity: Uint32Array, at: number, device: number): number {
+  /** The node of an identity that was found under a name, where there is one; 0: not here. */
+  find(identity: Uint32Array, at: number, device: number, parent = 0, name?: Name): number {
     const low = identity[at + Identity.INO_LOW]
     const high = identity[at + Identity.INO_HIGH]
     const words = this.#words
@@ -189,9 +196,10 @@ export class PassthroughNodes implements NodeTable<number> {
         words[here + Field.INO_HIGH] === high &&
         this.device(node) === device
       ) {
-        if (this.#sameUse(here, identity, at)) return node
+        const named = !this.births && name !== undefined && this.isNamed(node, parent, name)
+        if (this.#sameUse(here, identity, at, named)) return node
         // The inode number was used again: what the kernel knows by this node is gone.
-        this.#unhash(node)
+        if (this.births || name) this.#unhash(node)
         return 0
       }
       node = words[here + Field.NEXT_IN_BUCKET]
@@ -207,16 +215,17 @@ export class PassthroughNodes implements NodeTable<number> {
       words[here + Field.INO_LOW] === identity[at + Identity.INO_LOW] &&
       words[here + Field.INO_HIGH] === identity[at + Identity.INO_HIGH] &&
       this.device(node) === device &&
-      this.#sameUse(here, identity, at)
+      // It was looked at by the name that the node is known by.
+      this.#sameUse(here, identity, at, !this.births)
     )
   }
 
   /** Whether an identity of the same inode number is that of the same file, not of a later one. */
-  #sameUse(here: number, identity: Uint32Array, at: number): boolean {
+  #sameUse(here: number, identity: Uint32Array, at: number, bornAgain: boolean): boolean {
     const words = this.#words
     return (
       ((words[here + Field.KIND] ^ (identity[at + Identity.MODE] >> 12)) & 15) === 0 &&
-      (!this.births ||
+      (bornAgain ||
         (words[here + Field.BIRTH_SECONDS] === identity[at + Identity.BIRTH_SECONDS] &&
           words[here + Field.BIRTH_NANOSECONDS] === identity[at + Identity.BIRTH_NANOSECONDS])) &&
       this.#sameHandle(here, identity, at)

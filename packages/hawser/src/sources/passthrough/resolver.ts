@@ -216,7 +216,8 @@ export class Resolver {
     if (fd < 0) fd = this.openName(directory, name.address, c.O_PATH)
     if (fd < 0) return 0
     const known = this.stat(fd, 0, 0) === 0
-    if (node === 0 && known) node = nodes.find(this.identity.words, 0, this.deviceOf(this.identity.words, 0))
+    if (node === 0 && known)
+      node = nodes.find(this.identity.words, 0, this.deviceOf(this.identity.words, 0), parent, name)
     if (node === 0 || nodes.openCount(node) > 0 || cache.isPinned(node)) {
       native.syscall(sys.close, fd)
       return node
