@@ -1,4 +1,3 @@
-import { abortConnection } from './device/index.js'
 import type { FuseMount } from './mount.js'
 
 /**
@@ -13,9 +12,8 @@ export function unmountOnSignals(
   let asked = false
   const unmount = async () => {
     if (asked) {
-      // Where it was detached there is nothing left to unmount by force.
-      const connection = mounted.device.connection()
-      if (connection !== undefined) abortConnection(connection)
+      // It is detached: with its descriptor, which `closed` closes, the connection ends.
+      mounted.session.stop()
       return
     }
     asked = true
