@@ -26,6 +26,7 @@ static inline int64_t answer(int64_t result) { return result == -1 ? -errno : re
   napi_value argv[(count)];                               \
   napi_get_cb_info(env, info, &argc, argv, NULL, NULL);
 
+void regain_fsetid(void);
 void export_constants(napi_env env, napi_value exports);
 void export_syscalls(napi_env env, napi_value exports);
 void export_device(napi_env env, napi_value exports);

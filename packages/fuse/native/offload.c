@@ -93,6 +93,7 @@ __attribute__((constructor)) static void remember_affinity(void) { sched_getaffi
 
 static void *run(void *data) {
   sched_setaffinity(0, sizeof everywhere, &everywhere);
+  regain_fsetid();
   struct thread_start start = *(struct thread_start *)data;
   free(data);
   struct offload *offload = start.offload;

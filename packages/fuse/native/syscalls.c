@@ -82,6 +82,12 @@ static int set_fsetid(bool keep) {
   return 0;
 }
 
+// A new thread has the capabilities that its maker had at that moment.
+void regain_fsetid(void) {
+  fsetid_dropped = 1;
+  set_fsetid(true);
+}
+
 // keepSetId(keep: 0|1) -> 0 or -errno: whether writes of this thread leave set-id bits alone (CAP_FSETID, capabilities(7))
 static napi_value keep_set_id(napi_env env, napi_callback_info info) {
   ARGUMENTS(1)

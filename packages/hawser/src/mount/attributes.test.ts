@@ -96,6 +96,26 @@ for (const passthrough of ['off', 'auto'] as const)
     },
   )
 
+test(
+  'root’s writes leave set-id bits alone, in whatever thread and after whatever opens',
+  needsRoot,
+  async (t) => {
+    const place = new Workspace(t)
+    const source = place.ext4(64)
+    for (const name of ['plain', 'set']) writeFileSync(join(source, name), 'content')
+    chmodSync(join(source, 'set'), 0o6755)
+    const { mountpoint: top } = await place.serve(source)
+    const written = posix.open(join(top, 'set'), c.O_WRONLY | c.O_DSYNC)
+    // Handed to the kernel without the privilege to keep such bits.
+    const plain = posix.open(join(top, 'plain'), c.O_RDWR)
+    // Synchronous writes are another thread's work, which begins with this one.
+    assert.equal(posix.pwrite(written, 'changed', 0), 7)
+    assert.equal(statSync(join(source, 'set')).mode & 0o7777, 0o6755)
+    posix.close(written)
+    posix.close(plain)
+  },
+)
+
 test('chattr and lsattr', needsRoot, async (t) => {
   const place = new Workspace(t)
   const source = place.ext4(64)

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
-import { runConformance, runModelChecker } from '@hawser/test-kit'
+import { type Omission, runConformance, runModelChecker } from '@hawser/test-kit'
 import type { MountOptions } from '../mount/types.js'
 import { knownDifferences } from './known-differences.js'
 import { Workspace } from './workspace.js'
@@ -33,7 +33,9 @@ export async function conforms(
   for (const { name, why } of notRun) t.diagnostic(`not run: ${name}: ${why}`)
   assert.deepEqual(failed, [])
   assert.ok(passed.length > 200, `${passed.length} passed`)
-  const model = await runModelChecker({ directory, reference, seed: 1, sequences: 5, steps: 150 })
+  // What the kernel writes itself, it writes without CAP_FSETID: set-id bits given to an open file fall, root's writes or not.
+  const without: Omission[] = setting.kernelPassthrough ? ['chmod', 'fchmod'] : []
+  const model = await runModelChecker({ directory, reference, seed: 1, sequences: 5, steps: 150, without })
   assert.equal(model.failure, undefined)
   const { handles } = await server.settled((state) => state.handles === 0)
   assert.equal(handles, 0)
