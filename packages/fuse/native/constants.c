@@ -95,6 +95,7 @@ static const struct { const char *name; double value; } calls[] = {
   CALL(sync_file_range),
   CALL(sched_setaffinity),
   CALL(sched_getaffinity),
+  CALL(ppoll),
   CALL(prctl),
   CALL(setrlimit),
   CALL(prlimit64),

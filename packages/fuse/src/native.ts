@@ -130,6 +130,7 @@ export type SystemCall =
   | 'sync_file_range'
   | 'sched_setaffinity'
   | 'sched_getaffinity'
+  | 'ppoll'
   | 'prctl'
   | 'setrlimit'
   | 'prlimit64'

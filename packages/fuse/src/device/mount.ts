@@ -91,6 +91,9 @@ async function mountBy(
   }
 }
 
+/** What poll(2) says of a device whose connection has ended (fuse_dev_poll). */
+const POLLERR = 8
+
 class MountedDevice implements Device {
   readonly fd: number
   readonly mountpoint: string
@@ -159,11 +162,21 @@ class MountedDevice implements Device {
   }
 
   unmount(mode: UnmountMode): Promise<void> {
-    if (mode === 'force' && this.#mounted) abortQuietly(this.#connection)
+    if (mode === 'force' && this.#mounted && this.#connected()) abortQuietly(this.#connection)
     // One at a time: a later call sees what the earlier one did. Its failure is its own caller's.
     const run = this.#unmounting.then(() => this.#unmount(mode))
     this.#unmounting = run.catch(() => undefined)
     return run
+  }
+
+  /** Whether the connection lives: once it has ended, the kernel may give its number to another mount. */
+  #connected(): boolean {
+    if (!this.#open) return false
+    const poll = new Int32Array([this.fd, 0])
+    const now = new BigInt64Array(2)
+    const address = native.address(new Uint8Array(poll.buffer))
+    native.syscall(sys.ppoll, address, 1, native.address(new Uint8Array(now.buffer)), 0, 0)
+    return ((poll[1] >> 16) & POLLERR) === 0
   }
 
   async #unmount(mode: UnmountMode): Promise<void> {

@@ -82,6 +82,22 @@ test('force frees those who wait for a server that hangs', needsRoot, async (t) 
   assert.equal(findMount(path), undefined)
 })
 
+test(
+  'force on a mount that has ended spares the one that got its connection number',
+  needsRoot,
+  async (t) => {
+    const earlier = await served(t, { mountpoint: mountPointIn(t) })
+    await unmountAt(earlier.device.mountpoint, 'clean')
+    await earlier.server.ended
+    const path = mountPointIn(t)
+    const later = await served(t, { mountpoint: path })
+    assert.equal(later.device.connection(), earlier.device.connection())
+    await earlier.device.unmount('force')
+    assert.equal((await run('stat', '-c', '%i', path)).output, '1')
+    await later.device.unmount('clean')
+  },
+)
+
 test('force frees the self-test of a server that hangs', needsRoot, async (t) => {
   const path = mountPointIn(t)
   const device = await opened(t, { mountpoint: path })
