@@ -28,7 +28,6 @@ for d in range(directories):
 const look = `
 import os, sys
 root, directories, files = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
-held = []
 for d in range(directories):
     fd = os.open("%s/directory-%04d" % (root, d), os.O_RDONLY)
     for f in range(files):
@@ -56,8 +55,13 @@ for (const privileged of [true, false])
       server = await place.serveUnprivileged(session, source, { cache: 'always', allowOther: true })
       top = place.seen(session, server.mountpoint)
     }
-    run('python3', '-c', look, top, `${DIRECTORIES}`, `${PER_DIRECTORY}`)
-    const full = await server.state()
+    const lookAtAll = () => {
+      run('python3', '-c', look, top, `${DIRECTORIES}`, `${PER_DIRECTORY}`)
+      return server.state()
+    }
+    let full = await lookAtAll()
+    // Other tests empty the kernel's caches too, which are everybody's.
+    for (let tries = 0; tries < 5 && full.nodes < FILES; tries++) full = await lookAtAll()
     t.diagnostic(
       `${full.nodes} nodes, ${Math.round(full.resident / 1024)} MiB resident, ${full.descriptors} descriptors`,
     )
