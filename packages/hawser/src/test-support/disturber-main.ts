@@ -1,9 +1,8 @@
-// Changes a directory at random: argument 1, with the random numbers of argument 2. Others may be at the same names; what
-// fails for that reason is passed over.
+// Changes a directory at random: argument 1, with the random numbers of argument 2, in as many steps as argument 3 says.
+// Others may be at the same names; what fails for that reason is passed over.
 import { constants as c, posix } from '@hawser/test-kit'
 
-const [directory, seed] = process.argv.slice(2)
-const STEPS = 4000
+const [directory, seed, count] = process.argv.slice(2)
 const NAMES = 12
 
 let state = Number(seed) * 0x9e3779b1
@@ -42,4 +41,4 @@ const steps: (() => unknown)[] = [
   () => posix.list(directory),
   () => posix.stat(path()),
 ]
-for (let step = 0; step < STEPS; step++) steps[random(steps.length)]()
+for (let step = 0; step < Number(count); step++) steps[random(steps.length)]()
