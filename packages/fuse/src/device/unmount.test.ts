@@ -140,16 +140,18 @@ test(
     abortConnection(number)
     assert.equal(await first.server.ended, errno.ECONNABORTED)
     assert.ok(!readMounts().some(({ type }) => type === 'fusectl'))
-    await first.device.unmount('clean')
+    // A number that is free may be another's a moment later: a second time only while it is still ours.
     abortConnection(number)
+    await first.device.unmount('clean')
+    abortConnection(2 ** 19)
 
     assert.equal((await run('mount', '-t', 'fusectl', 'fusectl', control)).status, 0)
     const second = await served(t, { mountpoint: path })
     assert.ok(existsSync(join(control, String(second.device.connection()))))
     abortConnection(second.device.connection() as number)
     assert.equal(await second.server.ended, errno.ECONNABORTED)
-    await second.device.unmount('lazy')
     abortConnection(second.device.connection() as number)
+    await second.device.unmount('lazy')
     assert.throws(() => abortConnection(-1), fuseError('FUSE_UNMOUNT', /no connection number/))
   },
 )
