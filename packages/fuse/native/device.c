@@ -77,6 +77,8 @@ static int64_t send_reply(int fd, struct fuse_out_header *reply, const struct io
 struct exchange {
   double fd, request, reply, length, next, capacity, statistics, result;
   double range_fd, range_offset, range_length, range_nowait;
+  // Nanoseconds to look for the next request before saying that there is none.
+  double linger;
 };
 
 // The result where a range cannot be read without sleeping: nothing was sent, nothing read.
@@ -125,9 +127,10 @@ static napi_value exchange(napi_env env, napi_callback_info info) {
   e->result = 0;
   if (!capacity) return NULL;
   uint8_t *next = (uint8_t *)(uintptr_t)e->next;
+  uint64_t until = e->linger > 0 ? ticks() + (uint64_t)(e->linger / nanoseconds_per_tick) : 0;
   ssize_t result;
   do result = syscall(SYS_read, fd, next, capacity);
-  while (result < 0 && (errno == EINTR || errno == ENOENT));
+  while (result < 0 && (errno == EINTR || errno == ENOENT || (errno == EAGAIN && until && ticks() < until)));
   if (result >= 0) STARTED(next) = ticks();
   e->result = (double)answer(result);
   return NULL;

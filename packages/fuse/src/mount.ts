@@ -38,7 +38,7 @@ export async function mount(
     features,
     maxInFlight,
     maxMemory,
-    chaseCpu,
+    linger,
     log,
     ...deviceOptions
   } = options
@@ -53,7 +53,7 @@ export async function mount(
     features,
     maxInFlight,
     maxMemory,
-    chaseCpu,
+    linger,
     log,
     access: allowRoot ? { uid: process.geteuid?.() ?? 0, allowRoot: true } : access,
   })

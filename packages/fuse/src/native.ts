@@ -24,7 +24,7 @@ export interface Native {
   keepSetId(keep: number): number
   readNowait(fd: number, to: Address, length: number, offset: number): number
   writeNowait(fd: number, from: Address, length: number, offset: number, append: number): number
-  /** @param control the bytes of a Float64Array: fd, request, reply, replyLength, next, capacity, statistics, result, rangeFd, rangeOffset, rangeLength, rangeNowait */
+  /** @param control the bytes of a Float64Array: fd, request, reply, replyLength, next, capacity, statistics, result, rangeFd, rangeOffset, rangeLength, rangeNowait, linger */
   exchanger(control: Uint8Array): () => void
   replyGathered(
     fd: number,

@@ -1,7 +1,7 @@
 import { errno, native, type Watch } from '../native.js'
 import { type Message, RangeRead } from '../protocol/index.js'
-import { CpuChaser } from './cpu-chaser.js'
 import type { Engine, EngineOwner } from './engine.js'
+import { Lingering } from './lingering.js'
 import type { Statistics } from './statistics.js'
 
 /** Requests answered before other work of the event loop gets its turn. */
@@ -23,7 +23,8 @@ const RANGE_FD = 8
 const RANGE_OFFSET = 9
 const RANGE_LENGTH = 10
 const RANGE_NOWAIT = 11
-const FIELDS = 12
+const LINGER = 12
+const FIELDS = 13
 /** RESULT where a range cannot be read without sleeping. */
 const RANGE_LATER = -4096
 
@@ -34,7 +35,7 @@ export class ClassicEngine implements Engine {
   readonly #owner: EngineOwner
   readonly #statistics: Statistics
   readonly #log: (message: string) => void
-  readonly #chaser: CpuChaser | undefined
+  readonly #lingering: Lingering | undefined
   readonly #control: Float64Array
   readonly #exchange: () => void
   readonly #lateControl: Float64Array
@@ -49,14 +50,14 @@ export class ClassicEngine implements Engine {
     fd: number,
     owner: EngineOwner,
     statistics: Statistics,
-    chaseCpu: boolean,
+    linger: boolean,
     log: (message: string) => void,
   ) {
     this.#fd = fd
     this.#owner = owner
     this.#statistics = statistics
     this.#log = log
-    this.#chaser = chaseCpu ? new CpuChaser() : undefined
+    this.#lingering = linger ? new Lingering() : undefined
     this.#control = this.#newControl()
     this.#exchange = native.exchanger(new Uint8Array(this.#control.buffer))
     this.#lateControl = this.#newControl()
@@ -105,8 +106,7 @@ export class ClassicEngine implements Engine {
         }
         this.#next = next
         if (length < 0 && length !== -errno.EAGAIN) this.#end(-length)
-        // What was read last is still there.
-        else if (left > 0) this.#chaser?.turn(TURN_REQUESTS - left, answered.input[8])
+        else if (this.#lingering) control[LINGER] = this.#lingering.after(TURN_REQUESTS - left)
         this.#checkWrites()
         return
       }

@@ -24,10 +24,10 @@ export interface SessionOptions {
   /** Bytes of their requests and replies. Default 256 MiB. */
   maxMemory?: number
   /**
-   * Move this thread to the CPU of a caller who asks for one thing after another (cpu-chaser.ts). For processes that do
-   * nothing else: children and threads that this thread starts inherit where it may run. Default false.
+   * Look for the next request for some microseconds before going to sleep, while callers ask for one thing after another
+   * (lingering.ts). Costs processor time. Default false.
    */
-  chaseCpu?: boolean
+  linger?: boolean
   /** Serve only these users, whatever the kernel lets in; nothing is cached then. */
   access?: AccessRule
   log?: SessionLog
@@ -77,7 +77,7 @@ export class Session implements EngineOwner {
       maxWrite,
     )
     this.#notifier = new DeviceNotifier(fd, (message) => this.#log('warn', message))
-    this.#engine = new ClassicEngine(fd, this, this.statistics, options.chaseCpu ?? false, (message) =>
+    this.#engine = new ClassicEngine(fd, this, this.statistics, options.linger ?? false, (message) =>
       this.#log('error', message),
     )
     this.#ranges = new Ranges({

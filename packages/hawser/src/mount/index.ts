@@ -24,7 +24,7 @@ export async function startMount(request: MountRequest): Promise<RunningMount> {
     maxRead: options.maxRead,
     mountFlags: Object.fromEntries((request.flags ?? []).map((flag) => [flag, true])),
     features: source.features,
-    chaseCpu: true,
+    linger: true,
     log,
     access:
       descriptor && !options.allowOther
