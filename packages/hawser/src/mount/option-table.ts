@@ -167,7 +167,7 @@ export const mountOptionTable: readonly MountOptionRow[] = [
     kind: boolean,
     default: undefined,
     explanation:
-      'The kernel enforces POSIX ACLs; default: where it checks permissions (default_permissions).',
+      'The kernel enforces POSIX ACLs; default: where it checks permissions (default_permissions) of others than root.',
   },
 ]
 

@@ -143,6 +143,9 @@ describe('options of a mount', () => {
     const layers = [parse('allow_other')]
     assert.equal(resolveMountOptions(layers, true).options.defaultPermissions, true)
     assert.equal(resolveMountOptions(layers, true).options.acl, true)
+    assert.equal(resolveMountOptions([parse('default_permissions')], true).options.acl, false)
+    assert.equal(resolveMountOptions([parse('default_permissions')], false).options.acl, true)
+    assert.equal(resolveMountOptions([parse('default_permissions,acl')], true).options.acl, true)
     assert.deepEqual(resolveMountOptions(layers, true).notes, [])
     assert.equal(resolveMountOptions(layers, false).options.defaultPermissions, false)
     const refused = resolveMountOptions([parse('allow_other,default_permissions=off')], true)

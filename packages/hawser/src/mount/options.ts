@@ -234,7 +234,8 @@ export function resolveMountOptions(layers: readonly OptionLayer[], root: boolea
   if (options.watch && options.submounts) {
     throw new OptionError('watch and submounts exclude each other: one file system is watched; choose one')
   }
-  options.acl ??= options.defaultPermissions
+  // Root alone passes every check anyway; asking for each file's ACL would only cost requests.
+  options.acl ??= options.defaultPermissions && (options.allowOther || !root)
   for (const [name, value] of Object.entries(options)) {
     if (value === undefined) delete (options as unknown as Record<string, unknown>)[name]
   }
