@@ -1,6 +1,7 @@
 // The classic /dev/fuse channel: answer one request, read the next; descriptors over Unix sockets.
 #include "addon.h"
 #include <linux/fuse.h>
+#include <sched.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -129,8 +130,12 @@ static napi_value exchange(napi_env env, napi_callback_info info) {
   uint8_t *next = (uint8_t *)(uintptr_t)e->next;
   uint64_t until = e->linger > 0 ? ticks() + (uint64_t)(e->linger / nanoseconds_per_tick) : 0;
   ssize_t result;
-  do result = syscall(SYS_read, fd, next, capacity);
-  while (result < 0 && (errno == EINTR || errno == ENOENT || (errno == EAGAIN && until && ticks() < until)));
+  for (;;) {
+    result = syscall(SYS_read, fd, next, capacity);
+    if (result >= 0 || (errno != EINTR && errno != ENOENT && (errno != EAGAIN || !until || ticks() >= until))) break;
+    // Who waits for this CPU, the caller perhaps, goes first.
+    if (errno == EAGAIN) sched_yield();
+  }
   if (result >= 0) STARTED(next) = ticks();
   e->result = (double)answer(result);
   return NULL;
