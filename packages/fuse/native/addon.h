@@ -34,6 +34,8 @@ void export_files(napi_env env, napi_value exports);
 void export_watch(napi_env env, napi_value exports);
 void export_offload(napi_env env, napi_value exports);
 void export_function(napi_env env, napi_value exports, const char *name, napi_callback callback);
+// Calls JavaScript from the event loop; what it throws is an uncaught exception.
+void call_back(napi_env env, napi_async_context context, napi_ref receiver, napi_ref callback, size_t count, const double *arguments);
 
 // The part of libuv's stable ABI that is used (node-api-headers has no uv.h). The sizes come from uv_handle_size().
 typedef struct uv_loop_s uv_loop_t;

@@ -150,24 +150,12 @@ static void on_async(uv_handle_t *handle) {
   offload->done = NULL;
   offload->done_tail = &offload->done;
   pthread_mutex_unlock(&offload->mutex);
-  napi_env env = offload->env;
   while (job) {
     struct job *next = job->next;
     if (--offload->pending == 0) uv_unref(offload->async);
-    napi_handle_scope scope;
-    napi_open_handle_scope(env, &scope);
-    napi_value callback, receiver, arguments[2] = {number(env, job->id), number(env, (double)job->result)};
+    const double arguments[2] = {job->id, (double)job->result};
     free(job);
-    napi_get_reference_value(env, offload->callback, &callback);
-    napi_get_reference_value(env, offload->receiver, &receiver);
-    napi_make_callback(env, offload->context, receiver, callback, 2, arguments, NULL);
-    bool pending = false;
-    if (napi_is_exception_pending(env, &pending) == napi_ok && pending) {
-      napi_value error;
-      napi_get_and_clear_last_exception(env, &error);
-      napi_fatal_exception(env, error);
-    }
-    napi_close_handle_scope(env, scope);
+    call_back(offload->env, offload->context, offload->receiver, offload->callback, 2, arguments);
     job = next;
   }
 }

@@ -36,20 +36,7 @@ static void on_readable(uv_handle_t *handle, int status, int events) {
   (void)status;
   (void)events;
   struct watch *watch = uv_handle_get_data(handle);
-  napi_env env = watch->env;
-  napi_handle_scope scope;
-  napi_value callback, receiver;
-  napi_open_handle_scope(env, &scope);
-  napi_get_reference_value(env, watch->callback, &callback);
-  napi_get_reference_value(env, watch->receiver, &receiver);
-  napi_make_callback(env, watch->context, receiver, callback, 0, NULL, NULL);
-  bool pending = false;
-  if (napi_is_exception_pending(env, &pending) == napi_ok && pending) {
-    napi_value error;
-    napi_get_and_clear_last_exception(env, &error);
-    napi_fatal_exception(env, error);
-  }
-  napi_close_handle_scope(env, scope);
+  call_back(watch->env, watch->context, watch->receiver, watch->callback, 0, NULL);
 }
 
 // watch(fd, callback) -> external

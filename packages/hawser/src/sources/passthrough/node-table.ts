@@ -330,24 +330,6 @@ export class PassthroughNodes implements NodeTable<number> {
     }
   }
 
-  /** Exchanges two nodes' names. */
-  swapNames(one: number, other: number): void {
-    const words = this.#words
-    const swap = (field: number) => {
-      const kept = words[one * STRIDE + field]
-      words[one * STRIDE + field] = words[other * STRIDE + field]
-      words[other * STRIDE + field] = kept
-    }
-    // The handles lie beside the names and must stay with their nodes.
-    const a = this.#takeHandle(one * STRIDE).slice()
-    const b = this.#takeHandle(other * STRIDE).slice()
-    swap(Field.PARENT)
-    swap(Field.TEXT)
-    swap(Field.LENGTHS)
-    this.#replaceHandle(one * STRIDE, a)
-    this.#replaceHandle(other * STRIDE, b)
-  }
-
   /** The node's known name is gone. */
   unname(node: number): void {
     this.#words[node * STRIDE + Field.KIND] |= Flag.UNNAMED
