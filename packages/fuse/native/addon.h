@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include <node_api.h>
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stddef.h>
@@ -27,6 +28,8 @@ static inline int64_t answer(int64_t result) { return result == -1 ? -errno : re
   napi_get_cb_info(env, info, &argc, argv, NULL, NULL);
 
 void regain_fsetid(void);
+// Whether a system call made by another thread has ended, and JavaScript has yet to hear of it.
+extern atomic_bool offload_completed;
 void export_constants(napi_env env, napi_value exports);
 void export_syscalls(napi_env env, napi_value exports);
 void export_device(napi_env env, napi_value exports);

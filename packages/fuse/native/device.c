@@ -1,5 +1,7 @@
 // The classic /dev/fuse channel: answer one request, read the next; descriptors over Unix sockets.
 #include "addon.h"
+#include "files.h"
+#include <fcntl.h>
 #include <linux/fuse.h>
 #include <sched.h>
 #include <string.h>
@@ -80,6 +82,14 @@ struct exchange {
   double range_fd, range_offset, range_length, range_nowait;
   // Nanoseconds to look for the next request before saying that there is none.
   double linger;
+  // Where the reply's struct fuse_attr lies in its memory, and the descriptor that it is filled in from; no descriptor: -1.
+  double attr, attr_fd;
+  // Nanoseconds of a turn after which no further request is read, and when its first one was (ticks); 0: none yet.
+  double turn, began;
+  // Address of the descriptors to be closed once the reply is sent: int32, their number, then they.
+  double closing;
+  // Bytes from `reply` to where the header goes, right before a payload.
+  double reply_at;
 };
 
 // The result where a range cannot be read without sleeping: nothing was sent, nothing read.
@@ -99,7 +109,7 @@ static int64_t read_range(const struct exchange *e, uint8_t *to) {
   return preadv2(fd, &rest, 1, offset + result, RWF_NOWAIT) == 0 ? result : RANGE_LATER;
 }
 
-// Sends `length` bytes of `reply` to `request` unless length is 0, with a range of a descriptor as its payload if range_length
+// Sends `length` bytes of `reply`, whose header may lie elsewhere, to `request` unless length is 0, with a range of a descriptor as its payload if range_length
 // is not 0; then reads the next request to `next` unless capacity is 0. result: the next request's length, 0 for none asked, or -errno.
 static napi_value exchange(napi_env env, napi_callback_info info) {
   void *data;
@@ -108,8 +118,11 @@ static napi_value exchange(napi_env env, napi_callback_info info) {
   int fd = (int)e->fd;
   size_t length = (size_t)e->length, capacity = (size_t)e->capacity;
   double *statistics = (double *)(uintptr_t)e->statistics;
+  uint64_t now = length ? 0 : ticks();
   if (length) {
-    struct fuse_out_header *reply = (struct fuse_out_header *)(uintptr_t)e->reply;
+    uint8_t *memory = (uint8_t *)(uintptr_t)e->reply;
+    struct fuse_out_header *reply = (struct fuse_out_header *)(memory + (size_t)e->reply_at);
+    if (e->reply_at > 0) memcpy(reply, memory, sizeof *reply);
     if (e->range_length > 0) {
       int64_t bytes = read_range(e, (uint8_t *)(reply + 1));
       if (bytes == RANGE_LATER) {
@@ -119,24 +132,42 @@ static napi_value exchange(napi_env env, napi_callback_info info) {
       if (bytes < 0) reply->error = (int32_t)bytes;
       else length += (size_t)bytes;
     }
+    if (e->attr_fd >= 0) {
+      int result = stat_file((int)e->attr_fd, "", AT_EMPTY_PATH, (struct fuse_attr *)(memory + (size_t)e->attr), NULL, false);
+      if (result < 0) {
+        reply->error = result;
+        length = sizeof *reply;
+      }
+    }
     reply->len = (uint32_t)length;
-    record(statistics, (const struct fuse_in_header *)(uintptr_t)e->request, reply, length, ticks());
+    now = ticks();
+    record(statistics, (const struct fuse_in_header *)(uintptr_t)e->request, reply, length, now);
     struct iovec vector = {reply, length};
     int64_t sent = send_reply(fd, reply, &vector, 1);
     if (sent < 0) statistics[0] = (double)sent;
   }
+  int32_t *closing = (int32_t *)(uintptr_t)e->closing;
+  while (closing[0] > 0) syscall(SYS_close, closing[closing[0]--]);
   e->result = 0;
   if (!capacity) return NULL;
+  bool others = atomic_load_explicit(&offload_completed, memory_order_relaxed);
+  if (e->began > 0 && (others || ((double)now - e->began) * nanoseconds_per_tick > e->turn)) return NULL;
   uint8_t *next = (uint8_t *)(uintptr_t)e->next;
   uint64_t until = e->linger > 0 ? ticks() + (uint64_t)(e->linger / nanoseconds_per_tick) : 0;
   ssize_t result;
   for (;;) {
     result = syscall(SYS_read, fd, next, capacity);
-    if (result >= 0 || (errno != EINTR && errno != ENOENT && (errno != EAGAIN || !until || ticks() >= until))) break;
+    if (result >= 0 || (errno != EINTR && errno != ENOENT && errno != EAGAIN)) break;
+    if (errno != EAGAIN) continue;
+    if (!until || ticks() >= until) break;
     // Who waits for this CPU, the caller perhaps, goes first.
-    if (errno == EAGAIN) sched_yield();
+    sched_yield();
   }
-  if (result >= 0) STARTED(next) = ticks();
+  if (result >= 0) {
+    now = ticks();
+    STARTED(next) = now;
+    if (e->began == 0) e->began = (double)now;
+  }
   e->result = (double)answer(result);
   return NULL;
 }

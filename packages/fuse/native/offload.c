@@ -52,6 +52,8 @@ struct thread_start {
 
 static void ignore(int signal) { (void)signal; }
 
+atomic_bool offload_completed;
+
 static void complete(struct offload *offload, struct job *job) {
   for (struct job **link = &offload->running; *link; link = &(*link)->next)
     if (*link == job) {
@@ -61,7 +63,9 @@ static void complete(struct offload *offload, struct job *job) {
   job->next = NULL;
   *offload->done_tail = job;
   offload->done_tail = &job->next;
-  if (!offload->closed) uv_async_send(offload->async);
+  if (offload->closed) return;
+  offload_completed = true;
+  uv_async_send(offload->async);
 }
 
 static void free_jobs(struct job *job) {
@@ -145,6 +149,7 @@ static int spawn(struct offload *offload, enum lane lane, struct job *job) {
 
 static void on_async(uv_handle_t *handle) {
   struct offload *offload = uv_handle_get_data(handle);
+  offload_completed = false;
   pthread_mutex_lock(&offload->mutex);
   struct job *job = offload->done;
   offload->done = NULL;

@@ -1,6 +1,7 @@
 // Any system call by its number, on the calling thread, optionally as another user.
 #include "addon.h"
 #include "files.h"
+#include <fcntl.h>
 #include <sys/syscall.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
@@ -18,22 +19,23 @@ static napi_value address(napi_env env, napi_callback_info info) {
 // A call's arguments and result, numbers in memory that JavaScript writes and reads: fetching seven arguments through N-API
 // costs as much as a short system call.
 struct call {
-  double result, arguments[12];
+  double result, arguments[13];
 };
 
 static napi_value system_call(napi_env, napi_callback_info);
 static napi_value system_call_as(napi_env, napi_callback_info);
 static napi_value stat_at(napi_env, napi_callback_info);
+static napi_value open_at(napi_env, napi_callback_info);
 
-// caller(kind: 0 syscall, 1 syscallAs, 2 statAt; control: bytes of Float64Array[13]) -> a function without arguments. The
-// caller keeps `control` alive. native.ts has the three functions that use it.
+// caller(kind: 0 syscall, 1 syscallAs, 2 statAt, 3 openAt; control: bytes of Float64Array[14]) -> a function without arguments.
+// The caller keeps `control` alive. native.ts has the functions that use it.
 static napi_value caller(napi_env env, napi_callback_info info) {
   ARGUMENTS(2)
-  static const napi_callback kinds[] = {system_call, system_call_as, stat_at};
+  static const napi_callback kinds[] = {system_call, system_call_as, stat_at, open_at};
   void *control = NULL;
   napi_get_typedarray_info(env, argv[1], NULL, NULL, &control, NULL, NULL);
   napi_value function;
-  napi_create_function(env, "call", NAPI_AUTO_LENGTH, kinds[argument(env, argv[0]) % 3], control, &function);
+  napi_create_function(env, "call", NAPI_AUTO_LENGTH, kinds[argument(env, argv[0]) % 4], control, &function);
   return function;
 }
 
@@ -60,6 +62,25 @@ static napi_value stat_at(napi_env env, napi_callback_info info) {
   const double *a = call->arguments;
   call->result = stat_file((int)a[0], (const char *)(uintptr_t)a[1], (int)a[2], (struct fuse_attr *)(uintptr_t)a[3],
                            (struct identity *)(uintptr_t)a[4], a[5] != 0);
+  return NULL;
+}
+
+// Looks at a descriptor that was just opened; one that cannot be looked at is closed. a: attr, identity, handle: 0|1
+static int64_t look(int64_t fd, const double *a) {
+  if (fd < 0) return fd;
+  int result = stat_file((int)fd, "", AT_EMPTY_PATH, (struct fuse_attr *)(uintptr_t)a[0], (struct identity *)(uintptr_t)a[1], a[2] != 0);
+  if (result < 0) {
+    close((int)fd);
+    return result;
+  }
+  return fd;
+}
+
+// directory, path, flags, attr, identity, handle: 0|1 -> descriptor or -errno
+static napi_value open_at(napi_env env, napi_callback_info info) {
+  struct call *call = call_of(env, info);
+  const double *a = call->arguments;
+  call->result = (double)look(answer(syscall(SYS_openat, (int)a[0], (const char *)(uintptr_t)a[1], (int)a[2], 0)), a + 3);
   return NULL;
 }
 
@@ -94,7 +115,8 @@ static napi_value keep_set_id(napi_env env, napi_callback_info info) {
   return number(env, set_fsetid(argument(env, argv[0]) != 0));
 }
 
-// uid, gid, groups address, group count, umask, number, a0 … a5 -> value or -errno
+// uid, gid, groups address, group count, umask, number, a0 … a3, attr, identity, handle: 0|1 -> value or -errno
+// Where identity is not 0, the call opens a descriptor, which is looked at.
 // The file-system identity is the thread's own (setfsuid(2), and setgroups(2) by its raw system call); it is restored on
 // every path. CAP_FSETID is as at the start, since the mode may hold set-id bits. uid 0 with gid 0 needs no change of identity. The umask is the process's: it is set when it differs.
 static napi_value system_call_as(napi_env env, napi_callback_info info) {
@@ -118,7 +140,8 @@ static napi_value system_call_as(napi_env env, napi_callback_info info) {
     syscall(SYS_setfsuid, uid);
   }
   bool changed = !other || ((uint32_t)syscall(SYS_setfsuid, -1) == uid && (uint32_t)syscall(SYS_setfsgid, -1) == gid);
-  call->result = changed ? (double)make(a + 5) : -EPERM;
+  int64_t result = changed ? make(a + 5) : -EPERM;
+  call->result = (double)(a[11] ? look(result, a + 10) : result);
   if (other) {
     syscall(SYS_setfsuid, 0);
     syscall(SYS_setfsgid, 0);

@@ -12,6 +12,7 @@ export interface Native {
   readonly errno: Readonly<Record<ErrnoName, number>>
   address(view: Uint8Array): Address
   syscall(number: number, ...args: number[]): number
+  /** Up to four arguments; where `identity` is given, the call opens a descriptor, which is then looked at as `statAt` does. */
   syscallAs(
     uid: number,
     gid: number,
@@ -19,12 +20,18 @@ export interface Native {
     groupCount: number,
     umask: number,
     number: number,
-    ...args: number[]
+    a0: number,
+    a1: number,
+    a2: number,
+    a3: number,
+    attr?: Address,
+    identity?: Address,
+    handle?: number,
   ): number
   keepSetId(keep: number): number
   readNowait(fd: number, to: Address, length: number, offset: number): number
   writeNowait(fd: number, from: Address, length: number, offset: number, append: number): number
-  /** @param control the bytes of a Float64Array: fd, request, reply, replyLength, next, capacity, statistics, result, rangeFd, rangeOffset, rangeLength, rangeNowait, linger */
+  /** @param control the bytes of a Float64Array: fd, request, reply, replyLength, next, capacity, statistics, result, rangeFd, rangeOffset, rangeLength, rangeNowait, linger, attr, attrFd, turn, began, closing, replyAt */
   exchanger(control: Uint8Array): () => void
   replyGathered(
     fd: number,
@@ -49,6 +56,21 @@ export interface Native {
     identity: Address,
     handle: number,
   ): number
+  /** openat(2), and a look at what was opened as `statAt` does. */
+  openAt(
+    directory: number,
+    path: Address,
+    flags: number,
+    attr: Address,
+    identity: Address,
+    handle: number,
+  ): number
+  /** Closes a descriptor when the reply to the request at hand is sent. Only for handlers that answer in the same turn. */
+  closeSoon(fd: number): void
+  /** Closes those now: for a turn that ends without an exchange. */
+  closeNow(): void
+  /** Where they are listed: int32, their number, then they. */
+  readonly closing: Address
   statFilesystem(fd: number, kstatfs: Address): number
   filesystemType(fd: number): number
   readDirectory(
@@ -312,7 +334,10 @@ export type ErrnoName =
 
 const path = fileURLToPath(new URL('../build/native.node', import.meta.url))
 
-type Addon = Omit<Native, 'syscall' | 'syscallAs' | 'statAt'> & {
+type Addon = Omit<
+  Native,
+  'syscall' | 'syscallAs' | 'statAt' | 'openAt' | 'closeSoon' | 'closeNow' | 'closing'
+> & {
   caller(kind: number, control: Uint8Array): () => void
 }
 
@@ -331,12 +356,32 @@ const addon = load()
 const SYSCALL = 0
 const SYSCALL_AS = 1
 const STAT_AT = 2
+const OPEN_AT = 3
 const RESULT = 0
+
+const CACHE_LINE = 64
+let hot = new ArrayBuffer(4096)
+let hotUsed = 0
+/** Zeroed memory that every request touches lies together: each page more is one more to miss after a switch to the kernel. */
+export function hotMemory(bytes: number): [buffer: ArrayBuffer, offset: number] {
+  if (hotUsed + bytes > hot.byteLength) {
+    hot = new ArrayBuffer(Math.max(hot.byteLength, bytes))
+    hotUsed = 0
+  }
+  const at = hotUsed
+  hotUsed += Math.ceil(bytes / CACHE_LINE) * CACHE_LINE
+  return [hot, at]
+}
+
+const CALL_FIELDS = 14
+export function bytesOf(view: ArrayBufferView): Uint8Array {
+  return new Uint8Array(view.buffer, view.byteOffset, view.byteLength)
+}
 
 /** A native function whose arguments and result lie in memory, from index 1 and at 0. */
 function caller(kind: number): { control: Float64Array; call: () => void } {
-  const control = new Float64Array(13)
-  return { control, call: addon.caller(kind, new Uint8Array(control.buffer)) }
+  const control = new Float64Array(...hotMemory(CALL_FIELDS * 8), CALL_FIELDS)
+  return { control, call: addon.caller(kind, bytesOf(control)) }
 }
 
 const { control: s, call: callSyscall } = caller(SYSCALL)
@@ -360,12 +405,13 @@ function syscallAs(
   groupCount: number,
   umask: number,
   number: number,
-  a0 = 0,
-  a1 = 0,
-  a2 = 0,
-  a3 = 0,
-  a4 = 0,
-  a5 = 0,
+  a0: number,
+  a1: number,
+  a2: number,
+  a3: number,
+  attr: Address = 0,
+  identity: Address = 0,
+  handle = 0,
 ): number {
   as[1] = uid
   as[2] = gid
@@ -377,8 +423,9 @@ function syscallAs(
   as[8] = a1
   as[9] = a2
   as[10] = a3
-  as[11] = a4
-  as[12] = a5
+  as[11] = attr
+  as[12] = identity
+  as[13] = handle
   callAs()
   return as[RESULT]
 }
@@ -402,7 +449,46 @@ function statAt(
   return st[RESULT]
 }
 
-export const native: Native = { ...addon, syscall, syscallAs, statAt }
+const { control: op, call: callOpen } = caller(OPEN_AT)
+function openAt(
+  directory: number,
+  path: Address,
+  flags: number,
+  attr: Address,
+  identity: Address,
+  handle: number,
+): number {
+  op[1] = directory
+  op[2] = path
+  op[3] = flags
+  op[4] = attr
+  op[5] = identity
+  op[6] = handle
+  callOpen()
+  return op[RESULT]
+}
+
+/** Descriptors that wait to be closed: their number, then they. */
+const CLOSING_MAX = 31
+const closing = new Int32Array(...hotMemory((CLOSING_MAX + 1) * 4), CLOSING_MAX + 1)
+function closeSoon(fd: number): void {
+  if (closing[0] === CLOSING_MAX) closeNow()
+  closing[++closing[0]] = fd
+}
+function closeNow(): void {
+  while (closing[0] > 0) syscall(addon.sys.close, closing[closing[0]--])
+}
+
+export const native: Native = {
+  ...addon,
+  syscall,
+  syscallAs,
+  statAt,
+  openAt,
+  closeSoon,
+  closeNow,
+  closing: addon.address(bytesOf(closing)),
+}
 export const sys: Native['sys'] = { ...addon.sys }
 export const constants: Native['constants'] = { ...addon.constants }
 export const errno: Native['errno'] = { ...addon.errno }

@@ -262,9 +262,15 @@ export class NodeFilesystem<N, H = unknown> implements Filesystem {
   release(request: p.ReleaseRequest): Result {
     const node = this.#nodes.get(request.nodeId)
     const handle = this.#handles.get(request.fh)
-    const unknown = node === undefined || (handle === undefined && this.#strictHandles)
-    const call = unknown ? undefined : () => this.#ops.release?.(node, handle as H, request)
-    return closeAfter(this.#handles, request.fh, call)
+    let released: Maybe<void> | undefined
+    try {
+      if (node !== undefined && (handle !== undefined || !this.#strictHandles))
+        released = this.#ops.release?.(node, handle as H, request)
+    } catch (error) {
+      this.#handles.close(request.fh)
+      throw error
+    }
+    return closeAfter(this.#handles, request.fh, released)
   }
   fsync(request: p.FsyncRequest, reply: p.Reply): Result {
     const node = this.#nodes.get(request.nodeId)
@@ -330,9 +336,15 @@ export class NodeFilesystem<N, H = unknown> implements Filesystem {
   releasedir(request: p.ReleaseRequest): Result {
     const node = this.#nodes.get(request.nodeId)
     const handle = this.#directoryHandle(request.fh)
-    const unknown = node === undefined || handle === undefined
-    const call = unknown ? undefined : () => this.#ops.releasedir?.(node, handle, request)
-    return closeAfter(this.#ops.readdirRaw ? this.#handles : this.#directories, request.fh, call)
+    const table = this.#ops.readdirRaw ? this.#handles : this.#directories
+    let released: Maybe<void> | undefined
+    try {
+      if (node !== undefined && handle !== undefined) released = this.#ops.releasedir?.(node, handle, request)
+    } catch (error) {
+      table.close(request.fh)
+      throw error
+    }
+    return closeAfter(table, request.fh, released)
   }
   #directoryHandle(fh: number): H | undefined {
     return this.#ops.readdirRaw ? this.#handles.get(fh) : this.#directories.get(fh)?.handle
@@ -418,18 +430,7 @@ export class NodeFilesystem<N, H = unknown> implements Filesystem {
 }
 
 /** The number of a handle may be used again only when the operation is done with it; also one that failed. */
-function closeAfter(
-  table: HandleTable<unknown>,
-  fh: number,
-  call: (() => Maybe<void> | undefined) | undefined,
-): Result {
-  let released: Maybe<void> | undefined
-  try {
-    released = call?.()
-  } catch (error) {
-    table.close(fh)
-    throw error
-  }
+function closeAfter(table: HandleTable<unknown>, fh: number, released: Maybe<void> | undefined): Result {
   if (released !== undefined && isPromise(released)) {
     const close = () => table.close(fh)
     return Promise.resolve(released).finally(close)

@@ -43,6 +43,9 @@ export class Message {
   rangeLength = 0
   /** RangeRead of `ReadReply.descriptor`. */
   rangeRead = 0
+  /** Where in the reply's memory a struct fuse_attr is to be filled in from a descriptor as it is sent; no descriptor: -1. */
+  attributesFd = -1
+  attributesAt = 0
   /** The views that the session made on this message. */
   views: unknown
   controller: AbortController | undefined
@@ -73,7 +76,12 @@ export class Message {
     return this.input[1]
   }
 
-  /** Where the reply to be sent begins. */
+  /** Bytes from the reply's memory to where the header of the reply to be sent belongs. */
+  get replyAt(): number {
+    return this.inPayload ? PAYLOAD - OUT_HEADER_SIZE : 0
+  }
+
+  /** Where the reply to be sent begins, with its header. */
   get replyAddress(): Address {
     if (!this.inPayload) return this.outputAddress
     const { output } = this
@@ -100,6 +108,7 @@ export class Message {
     this.interrupted = false
     // A handler that threw may have left something of its own.
     this.rangeFd = -1
+    this.attributesFd = -1
     this.gathered = undefined
     this.onSent = undefined
     this.controller = undefined
@@ -112,6 +121,7 @@ export class Message {
     this.inPayload = false
     this.gathered = undefined
     this.rangeFd = -1
+    this.attributesFd = -1
   }
 
   get failed(): boolean {

@@ -47,15 +47,22 @@ export interface AttributesInit {
 
 /** struct fuse_attr in place. */
 export class Attributes {
+  readonly #message: Message
   readonly #words: Uint32Array
   /** Address of the 88 bytes, for the addon. */
   readonly address: number
   readonly #at: number
 
   constructor(message: Message, byte: number) {
+    this.#message = message
     this.#words = message.output
     this.#at = byte / 4
     this.address = message.outputAddress + byte
+  }
+  /** Fills them in from an open descriptor as the reply is sent; an error of statx(2) then becomes the reply's. */
+  descriptor(fd: number): void {
+    this.#message.attributesFd = fd
+    this.#message.attributesAt = this.#at * 4
   }
   get inoLow(): number {
     return this.#words[this.#at]

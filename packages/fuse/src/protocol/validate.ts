@@ -2,15 +2,14 @@ import { IN_HEADER_SIZE, Opcode } from './constants.js'
 import { findNul } from './find-nul.js'
 import type { Message } from './message.js'
 
-/** Bytes of the fixed arguments, names that follow, and whether data of a given size ends the request. */
-interface Shape {
-  fixed: number
-  names: number
-}
-
-const shapes: (Shape | undefined)[] = new Array(64).fill(undefined)
+/** By opcode: 0 where it is unknown, else one more than the bytes of the fixed arguments; and the names that follow. */
+const fixedSizes = new Uint8Array(256)
+const nameCounts = new Uint8Array(256)
 function shape(opcodes: number[], fixed: number, names = 0): void {
-  for (const opcode of opcodes) shapes[opcode] = { fixed, names }
+  for (const opcode of opcodes) {
+    fixedSizes[opcode] = fixed + 1
+    nameCounts[opcode] = names
+  }
 }
 const O = Opcode
 shape([O.READLINK, O.STATFS, O.DESTROY], 0)
@@ -41,12 +40,12 @@ export function validateRequest(message: Message, extendedSetxattr: boolean): st
   if (input[0] !== length) return `the header says ${input[0]} bytes, ${length} were read`
   const extensions = (input[9] & 0xffff) * 8
   const end = length - extensions
-  const expected = shapes[input[1]]
-  if (!expected) return end < IN_HEADER_SIZE ? 'extensions are longer than the request' : undefined
-  let at = IN_HEADER_SIZE + expected.fixed
+  const fixed = fixedSizes[input[1]]
+  if (!fixed) return end < IN_HEADER_SIZE ? 'extensions are longer than the request' : undefined
+  let at = IN_HEADER_SIZE + fixed - 1
   if (input[1] === Opcode.SETXATTR && extendedSetxattr) at += 8
   if (end < at) return `${end} bytes where at least ${at} are needed`
-  for (let left = expected.names; left > 0; left--) {
+  for (let left = nameCounts[input[1]]; left > 0; left--) {
     const nul = findNul(inputBytes, at, end)
     if (nul === end) return 'a name has no end'
     at = nul + 1

@@ -1,11 +1,14 @@
-import { errno, native, type Watch } from '../native.js'
+import { bytesOf, errno, hotMemory, native, type Watch } from '../native.js'
 import { type Message, RangeRead } from '../protocol/index.js'
 import type { Engine, EngineOwner } from './engine.js'
 import { Lingering } from './lingering.js'
 import type { Statistics } from './statistics.js'
 
-/** Requests answered before other work of the event loop gets its turn. */
-const TURN_REQUESTS = 64
+/**
+ * Nanoseconds of answering requests before other work of the event loop gets its turn, which costs as much as a few requests.
+ * System calls that other threads have ended do not wait for that.
+ */
+const TURN = 4_000_000
 
 /** Buffers of one writev(2), which takes 1024 with the reply's header (UIO_MAXIOV). */
 const GATHERED_MAX = 1023
@@ -24,7 +27,13 @@ const RANGE_OFFSET = 9
 const RANGE_LENGTH = 10
 const RANGE_NOWAIT = 11
 const LINGER = 12
-const FIELDS = 13
+const ATTR = 13
+const ATTR_FD = 14
+const TURN_LENGTH = 15
+const TURN_BEGAN = 16
+const CLOSING = 17
+const REPLY_AT = 18
+const FIELDS = 19
 /** RESULT where a range cannot be read without sleeping. */
 const RANGE_LATER = -4096
 
@@ -59,15 +68,18 @@ export class ClassicEngine implements Engine {
     this.#log = log
     this.#lingering = linger ? new Lingering() : undefined
     this.#control = this.#newControl()
-    this.#exchange = native.exchanger(new Uint8Array(this.#control.buffer))
+    this.#exchange = native.exchanger(bytesOf(this.#control))
     this.#lateControl = this.#newControl()
-    this.#lateExchange = native.exchanger(new Uint8Array(this.#lateControl.buffer))
+    this.#lateExchange = native.exchanger(bytesOf(this.#lateControl))
   }
 
   #newControl(): Float64Array {
-    const control = new Float64Array(FIELDS)
+    const control = new Float64Array(...hotMemory(FIELDS * 8), FIELDS)
     control[FD] = this.#fd
     control[STATISTICS] = this.#statistics.address
+    control[ATTR_FD] = -1
+    control[TURN_LENGTH] = TURN
+    control[CLOSING] = native.closing
     return control
   }
 
@@ -87,11 +99,12 @@ export class ClassicEngine implements Engine {
     this.#next = undefined
     if (!next) return this.#pause()
     let answered = next
+    this.#load(next)
     control[REPLY_LENGTH] = 0
     control[RANGE_LENGTH] = 0
-    for (let left = TURN_REQUESTS; ; left--) {
-      control[NEXT] = next.inputAddress
-      control[CAPACITY] = left <= 0 || this.#stopped ? 0 : next.capacity
+    control[TURN_BEGAN] = 0
+    for (let requests = 0; ; requests++) {
+      if (this.#stopped) control[CAPACITY] = 0
       exchange()
       const length = control[RESULT]
       if (length <= 0) {
@@ -102,11 +115,12 @@ export class ClassicEngine implements Engine {
           const free = owner.take()
           if (!free) return this.#pause()
           next = free
+          this.#load(next)
           continue
         }
         this.#next = next
         if (length < 0 && length !== -errno.EAGAIN) this.#end(-length)
-        else if (this.#lingering) control[LINGER] = this.#lingering.after(TURN_REQUESTS - left)
+        else if (this.#lingering) control[LINGER] = this.#lingering.after(requests)
         this.#checkWrites()
         return
       }
@@ -117,6 +131,7 @@ export class ClassicEngine implements Engine {
         const free = owner.take()
         if (!free) return this.#pause()
         next = free
+        this.#load(next)
       } else {
         answered = next
         if (next.rangeFd >= 0) {
@@ -126,11 +141,20 @@ export class ClassicEngine implements Engine {
           control[RANGE_NOWAIT] = next.rangeRead === RangeRead.PROBE ? 1 : 0
           next.inPayload = true
         } else control[RANGE_LENGTH] = 0
-        control[REQUEST] = next.inputAddress
-        control[REPLY] = next.replyAddress
+        control[REPLY_AT] = next.replyAt
         control[REPLY_LENGTH] = next.replyLength
+        control[ATTR] = next.attributesAt
+        control[ATTR_FD] = next.attributesFd
       }
     }
+  }
+
+  /** The next request is read to this message, and answered from it unless it is detached: mostly the same for long. */
+  #load(message: Message): void {
+    const control = this.#control
+    control[NEXT] = control[REQUEST] = message.inputAddress
+    control[REPLY] = message.outputAddress
+    control[CAPACITY] = message.capacity
   }
 
   send(message: Message): void {
@@ -149,8 +173,11 @@ export class ClassicEngine implements Engine {
       // Not the turn's own control block: this may be called in the middle of a turn.
       const control = this.#lateControl
       control[REQUEST] = message.inputAddress
-      control[REPLY] = message.replyAddress
+      control[REPLY] = message.outputAddress
+      control[REPLY_AT] = message.replyAt
       control[REPLY_LENGTH] = message.replyLength
+      control[ATTR] = message.attributesAt
+      control[ATTR_FD] = message.attributesFd
       this.#lateExchange()
     }
     if (result < 0) this.#refused(message.opcode, result)
@@ -169,6 +196,7 @@ export class ClassicEngine implements Engine {
 
   #pause(): void {
     this.#paused = true
+    native.closeNow()
     if (this.#watch) native.watchPause(this.#watch)
   }
 

@@ -27,6 +27,8 @@ export class AttributeOperations {
   readonly #resolver: Resolver
   readonly #credentials: Credentials
   readonly #options: PassthroughOptions
+  /** Nothing is shown otherwise than it is. */
+  readonly #asItIs: boolean
   // struct timespec[2]
   readonly #times = memory(32)
 
@@ -34,6 +36,8 @@ export class AttributeOperations {
     this.#resolver = resolver
     this.#credentials = credentials
     this.#options = options
+    const { uid, gid, umask } = options
+    this.#asItIs = uid === undefined && gid === undefined && umask === undefined
   }
 
   /** Applies uid=, gid= and umask=. */
@@ -45,10 +49,19 @@ export class AttributeOperations {
   }
 
   get(node: number, attr: Attributes, fd: number | undefined): void {
-    if (fd === undefined) this.#resolver.attributes(node, attr)
+    const resolver = this.#resolver
+    const known = fd ?? resolver.anyFd(node)
+    // As it is: the reply takes it from the descriptor on its way out.
+    if (known >= 0 && this.#asItIs && resolver.nodes.device(node) === 0) return attr.descriptor(known)
+    this.#getNow(node, attr, fd)
+  }
+
+  #getNow(node: number, attr: Attributes, fd: number | undefined): void {
+    const resolver = this.#resolver
+    if (fd === undefined) resolver.attributes(node, attr)
     else {
       checked(native.statAt(fd, EMPTY.address, c.AT_EMPTY_PATH, attr.address, 0, 0))
-      attr.inoHigh = Resolver.inoHigh(attr.inoHigh, this.#resolver.nodes.device(node))
+      attr.inoHigh = Resolver.inoHigh(attr.inoHigh, resolver.nodes.device(node))
     }
     this.show(attr)
   }
@@ -79,30 +92,23 @@ export class AttributeOperations {
     const { valid } = request
     // A write may have left it off; whether bits go is decided here and by the kernel.
     this.#credentials.keepSetId(true)
-    const target = fd ?? this.#resolver.pathFd(node)
-    if (valid & SetattrValid.MODE) this.#setMode(target, fd !== undefined, request.mode & 0o7777)
+    const open = fd ?? this.#resolver.nodes.openFd(node)
+    const target = open >= 0 ? open : this.#resolver.pathFd(node)
+    if (valid & SetattrValid.MODE)
+      checked(this.#resolver.call.chmod(target, open >= 0, request.mode & 0o7777))
     if (valid & (SetattrValid.UID | SetattrValid.GID)) this.#setOwner(target, request)
     if (valid & SetattrValid.SIZE) {
       const waiting = this.#setSize(target, fd, request)
       if (waiting)
         return waiting.then((result) => {
           checked(result)
-          // Meanwhile the cache may have given the descriptor up.
-          this.#setTimes(node, fd ?? this.#resolver.pathFd(node), request)
-          this.get(node, attr, fd)
+          // Meanwhile the descriptor may have been given up.
+          this.#setTimes(node, fd ?? this.#resolver.pathFd(node), fd !== undefined, request)
+          this.#getNow(node, attr, fd)
         })
     }
-    this.#setTimes(node, target, request)
-    this.get(node, attr, fd)
-  }
-
-  #setMode(target: number, open: boolean, mode: number): void {
-    const { path } = this.#resolver
-    checked(
-      open
-        ? native.syscall(sys.fchmod, target, mode)
-        : native.syscall(sys.fchmodat, c.AT_FDCWD, path.of(target), mode),
-    )
+    this.#setTimes(node, target, open >= 0, request)
+    this.get(node, attr, open >= 0 ? open : undefined)
   }
 
   #setOwner(target: number, request: SetattrRequest): void {
@@ -136,7 +142,7 @@ export class AttributeOperations {
       return undefined
     }
     if (fd !== undefined) return offload(undefined, sys.ftruncate, fd, size)
-    const opened = resolver.openReal(target, c.O_WRONLY)
+    const opened = resolver.call.reopen(target, c.O_WRONLY)
     if (opened < 0) throw new FilesystemError(-opened)
     return offload(undefined, sys.ftruncate, opened, size).then((result) => {
       native.syscall(sys.close, opened)
@@ -144,9 +150,23 @@ export class AttributeOperations {
     })
   }
 
+  /** What O_TRUNC does to an open file; emptying a large one is left to another thread. */
+  empty(fd: number, looked: boolean, request: Request & { killSetId: boolean }): Promise<void> | undefined {
+    const resolver = this.#resolver
+    if (!looked) checked(resolver.stat(fd, 0, 0))
+    if (!resolver.lookedLarge()) {
+      checked(native.syscall(sys.ftruncate, fd, 0))
+      return undefined
+    }
+    if (request.killSetId) this.#killSetId(fd, true, request)
+    return offload(undefined, sys.ftruncate, fd, 0).then((result) => {
+      checked(result)
+    })
+  }
+
   #truncate(target: number, fd: number | undefined, size: number): number {
     return fd === undefined
-      ? native.syscall(sys.truncate, this.#resolver.path.of(target), size)
+      ? native.syscall(sys.truncate, this.#resolver.call.path.of(target), size)
       : native.syscall(sys.ftruncate, fd, size)
   }
 
@@ -156,7 +176,7 @@ export class AttributeOperations {
     const mode = words[Identity.MODE]
     if (!this.#credentials.privileged || (mode & (c.S_ISUID | c.S_ISGID)) === 0) return
     const kept = this.#credentials.modeAfterChange(request, mode, words[Identity.GID])
-    if (kept !== (mode & 0o7777)) this.#setMode(target, open, kept)
+    if (kept !== (mode & 0o7777)) checked(this.#resolver.call.chmod(target, open, kept))
   }
 
   /** Clears set-id bits of an open file, for work that other threads will do with full privilege. */
@@ -165,21 +185,23 @@ export class AttributeOperations {
       this.#killSetId(fd, true, request)
   }
 
-  #setTimes(node: number, target: number, request: SetattrRequest): void {
+  #setTimes(node: number, target: number, open: boolean, request: SetattrRequest): void {
     const { atime, mtime } = request
     if (!atime && !mtime) return
     this.#putTime(0, atime)
-    this.#putTime(16, mtime)
-    const { path, nodes } = this.#resolver
-    // A symlink's own descriptor path leads to the symlink itself.
-    const result = native.syscall(sys.utimensat, c.AT_FDCWD, path.of(target), this.#times.address, 0)
+    this.#putTime(4, mtime)
+    const { call, nodes } = this.#resolver
+    const result = call.utimens(target, open, this.#times.address)
     if (result === -errno.ENOENT && nodes.isUnnamed(node)) throw new FilesystemError('ESTALE')
     checked(result)
   }
 
+  /** Fills in a struct timespec; its nanoseconds' upper half stays 0. */
   #putTime(at: number, time: SettableTime | undefined): void {
-    const { bytes } = this.#times
-    bytes.writeBigInt64LE(BigInt(time && !time.now ? time.seconds : 0), at)
-    bytes.writeBigInt64LE(BigInt(!time ? c.UTIME_OMIT : time.now ? c.UTIME_NOW : time.nanoseconds), at + 8)
+    const { words } = this.#times
+    const seconds = time && !time.now ? time.seconds : 0
+    words[at] = seconds >>> 0
+    words[at + 1] = Math.floor(seconds / 4294967296)
+    words[at + 2] = !time ? c.UTIME_OMIT : time.now ? c.UTIME_NOW : time.nanoseconds
   }
 }

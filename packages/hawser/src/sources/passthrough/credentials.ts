@@ -14,7 +14,10 @@ export class Credentials {
   readonly privileged = native.syscall(sys.geteuid) === 0
   readonly #groups = memory(GROUPS_MAX * 4)
 
-  /** Makes a system call of up to four arguments for the caller of a request. */
+  /**
+   * Makes a system call of up to four arguments for the caller of a request. Where `identity` is given, the call opens a
+   * descriptor, which is looked at (as by `native.statAt`).
+   */
   create(
     request: Request,
     umask: number,
@@ -23,10 +26,13 @@ export class Credentials {
     a1: number,
     a2: number,
     a3 = 0,
+    attr = 0,
+    identity = 0,
+    handle = 0,
   ): number {
     const { uid, gid } = request
     if (!this.privileged || (uid === 0 && gid === 0))
-      return native.syscallAs(0, 0, 0, 0, umask, number, a0, a1, a2, a3)
+      return native.syscallAs(0, 0, 0, 0, umask, number, a0, a1, a2, a3, attr, identity, handle)
     const group = request.supplementaryGroup
     const groups = this.#groups
     groups.words[0] = group
@@ -41,13 +47,30 @@ export class Credentials {
       a1,
       a2,
       a3,
+      attr,
+      identity,
+      handle,
     )
     if (result !== -errno.EACCES && result !== -errno.EPERM) return result
     // The kernel has allowed it already (default_permissions), perhaps by a group that an ACL names: ask which it has.
     const count = this.#groupsOf(request.pid)
     return count === 0
       ? result
-      : native.syscallAs(uid, gid, groups.address, count, umask, number, a0, a1, a2, a3)
+      : native.syscallAs(
+          uid,
+          gid,
+          groups.address,
+          count,
+          umask,
+          number,
+          a0,
+          a1,
+          a2,
+          a3,
+          attr,
+          identity,
+          handle,
+        )
   }
 
   /** Fills in a process's supplementary groups, and how many; 0 where it cannot be told. */

@@ -30,7 +30,7 @@ export function inodeFlags(
   const size = command === c.FS_IOC_GETFLAGS || command === c.FS_IOC_SETFLAGS ? 4 : FSXATTR_SIZE
   const argument = memory(32)
   if (set) argument.bytes.set(request.data.subarray(0, size))
-  const opened = fd ?? resolver.open(node, c.O_RDONLY | c.O_NONBLOCK)
+  const opened = fd ?? resolver.open(node, c.O_RDONLY)
   if (opened < 0) throw new FilesystemError(opened === -errno.ENXIO ? 'ENOTTY' : -opened)
   const result = native.syscall(sys.ioctl, opened, command, argument.address)
   if (fd === undefined) native.syscall(sys.close, opened)

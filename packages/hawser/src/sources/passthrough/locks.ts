@@ -108,8 +108,9 @@ export class LockOperations {
     const known = this.#owners.get(key)
     if (known) return known.fd
     // Read locks need reading, write locks writing: as much as the file lets us.
-    let opened = this.#resolver.openReal(fd, c.O_RDWR)
-    if (opened < 0) opened = this.#resolver.openReal(fd, request.type === c.F_WRLCK ? c.O_WRONLY : c.O_RDONLY)
+    let opened = this.#resolver.call.reopen(fd, c.O_RDWR)
+    if (opened < 0)
+      opened = this.#resolver.call.reopen(fd, request.type === c.F_WRLCK ? c.O_WRONLY : c.O_RDONLY)
     if (opened < 0) throw new FilesystemError(-opened)
     this.#owners.set(key, { fd: opened, through: fd })
     const through = this.#through.get(fd)

@@ -128,7 +128,7 @@ export class NameOperations {
       result = native.syscall(
         sys.linkat,
         c.AT_FDCWD,
-        resolver.path.of(from),
+        resolver.call.path.of(from),
         directory,
         name.address,
         c.AT_SYMLINK_FOLLOW,
@@ -200,31 +200,19 @@ export class NameOperations {
     const directory = resolver.pathFd(parent)
     // O_PATH would turn O_CREAT off.
     const flags = (request.flags & ~(c.O_NOFOLLOW | c.O_PATH)) | c.O_CLOEXEC | c.O_NONBLOCK
-    const fd = unnamed
-      ? this.#credentials.create(
-          request,
-          request.umask,
-          sys.openat,
-          directory,
-          HERE.address,
-          flags | c.O_TMPFILE,
-          request.mode,
-        )
-      : this.#credentials.create(
-          request,
-          request.umask,
-          sys.openat,
-          directory,
-          request.name.address,
-          flags | c.O_CREAT | c.O_NOFOLLOW,
-          request.mode,
-        )
+    const fd = this.#credentials.create(
+      request,
+      request.umask,
+      sys.openat,
+      directory,
+      unnamed ? HERE.address : request.name.address,
+      flags | (unnamed ? c.O_TMPFILE : c.O_CREAT | c.O_NOFOLLOW),
+      request.mode,
+      attr.address,
+      resolver.identity.address,
+      resolver.eagerHandles ? 1 : 0,
+    )
     if (fd < 0) throw new FilesystemError(-fd)
-    const result = resolver.stat(fd, attr.address)
-    if (result < 0) {
-      native.syscall(sys.close, fd)
-      throw new FilesystemError(-result)
-    }
     return { node: this.#intern(unnamed ? 0 : parent, unnamed ? undefined : request.name, attr), handle: fd }
   }
 

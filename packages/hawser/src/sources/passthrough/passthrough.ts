@@ -33,6 +33,7 @@ import {
   type OpenReply,
   type OpenRequest,
   offload,
+  offloadInterruptibly,
   PAYLOAD,
   type ReaddirRequest,
   type ReadReply,
@@ -60,7 +61,7 @@ import { type FilesystemKind, filesystemKind } from './filesystem-kind.js'
 import { IDENTITY_SIZE, Identities, Identity } from './identity.js'
 import { inodeFlags } from './inode-flags.js'
 import { LockOperations } from './locks.js'
-import { memory } from './memory.js'
+import { memory, text } from './memory.js'
 import { NameOperations } from './names.js'
 import { FileState, OpenFiles } from './open-files.js'
 import type { PassthroughOptions } from './options.js'
@@ -162,6 +163,7 @@ export class Passthrough implements NodeOperations<number, number> {
 
   destroy(): void {
     this.#watcher?.close()
+    native.closeNow()
     native.syscall(sys.close, this.resolver.root.fd)
   }
 
@@ -213,15 +215,50 @@ export class Passthrough implements NodeOperations<number, number> {
     this.#names.rename(parent, newParent, request)
   }
 
-  open(node: number, request: OpenRequest, reply: OpenReply): number {
+  open(node: number, request: OpenRequest, reply: OpenReply): number | Promise<number> {
+    const { resolver } = this
     const { flags } = request
-    const writes = (flags & c.O_ACCMODE) !== c.O_RDONLY || (flags & c.O_TRUNC) !== 0
-    if (writes && this.#options.readOnly) throw new FilesystemError('EROFS')
-    if (flags & c.O_TRUNC) this.credentials.keepSetId(!request.killSetId)
-    const fd = this.resolver.open(node, flags)
+    const writable = (flags & c.O_ACCMODE) !== c.O_RDONLY
+    const truncates = (flags & c.O_TRUNC) !== 0
+    if ((writable || truncates) && this.#options.readOnly) throw new FilesystemError('EROFS')
+    if (truncates) this.credentials.keepSetId(!request.killSetId)
+    const empties = truncates && writable
+    const fd = resolver.open(node, empties ? flags & ~c.O_TRUNC : flags)
+    if (fd === -errno.EAGAIN && (flags & c.O_NONBLOCK) === 0) return this.#openLater(node, request, reply)
     if (fd < 0) throw new FilesystemError(-fd)
-    this.#opened(fd, node, flags, reply, false)
-    return fd
+    const { looked } = resolver
+    if (empties) {
+      try {
+        const emptied = this.#attributes.empty(fd, looked, request)
+        if (emptied)
+          return emptied.then(
+            () => this.#opened(fd, node, flags, reply, false),
+            (error) => this.#failed(fd, error),
+          )
+      } catch (error) {
+        this.#failed(fd, error)
+      }
+    }
+    return this.#opened(fd, node, flags, reply, looked)
+  }
+
+  #failed(fd: number, error: unknown): never {
+    native.syscall(sys.close, fd)
+    throw error
+  }
+
+  /** Somebody beneath holds a lease: another thread waits until it is given back or broken (fcntl(2), F_SETLEASE). */
+  async #openLater(node: number, request: OpenRequest, reply: OpenReply): Promise<number> {
+    const { flags, signal } = request
+    // A descriptor of its own: the cache may close its one meanwhile.
+    const held = checked(native.syscall(sys.fcntl, this.resolver.pathFd(node), c.F_DUPFD_CLOEXEC, 0))
+    const path = text(`/proc/self/fd/${held}`)
+    const wanted = (flags & ~c.O_NOFOLLOW) | c.O_CLOEXEC
+    const fd = await offloadInterruptibly(signal, path, sys.openat, c.AT_FDCWD, path.address, wanted, 0)
+    native.syscall(sys.close, held)
+    checked(fd)
+    if (request.killSetId) this.#attributes.clearSetId(fd, request)
+    return this.#opened(fd, node, flags, reply, false)
   }
 
   create(parent: number, request: CreateRequest, reply: CreateReply): { node: number; handle: number } {
@@ -241,10 +278,10 @@ export class Passthrough implements NodeOperations<number, number> {
   }
 
   /**
-   * Decides how the kernel treats an open file.
+   * Decides how the kernel treats an open file. Returns its descriptor.
    * @param looked whether `resolver.identity` is this file's
    */
-  #opened(fd: number, node: number, flags: number, reply: OpenReply | CreateReply, looked: boolean): void {
+  #opened(fd: number, node: number, flags: number, reply: OpenReply | CreateReply, looked: boolean): number {
     const writable = (flags & c.O_ACCMODE) !== c.O_RDONLY
     let state = writable ? FileState.WRITABLE : 0
     const backing = this.#backingId(fd, node, looked)
@@ -259,6 +296,7 @@ export class Passthrough implements NodeOperations<number, number> {
     // (they alone have a flush operation; what local ones could not write, write(2) and fsync(2) have said).
     if ((!writable || this.#kind !== 'remote') && !this.#options.forwardLocks) reply.flags |= OpenFlag.NOFLUSH
     this.files.add(fd, node, flags & ~(c.O_CREAT | c.O_EXCL | c.O_NOCTTY | c.O_TRUNC), state)
+    return fd
   }
 
   /** How an inode is served is fixed while it is open (fuse/iomode.c): all its opens pass through to one backing file, or none. */
@@ -318,7 +356,7 @@ export class Passthrough implements NodeOperations<number, number> {
     let large = unnamed && (resolver.stat(fd, 0, 0) < 0 || resolver.lookedLarge())
     if (unnamed && nodes.openCount(node) === 1 && nodes.isReferenced(node) && !cache.isPinned(node)) {
       let kept = cache.take(node)
-      if (kept < 0) kept = resolver.openReal(fd, c.O_PATH)
+      if (kept < 0) kept = resolver.call.reopen(fd, c.O_PATH)
       if (kept >= 0) {
         cache.pin(node, kept, large)
         large = false
@@ -331,7 +369,7 @@ export class Passthrough implements NodeOperations<number, number> {
   /** Closes a descriptor; where that may free a large file's blocks, by another thread. */
   #close(fd: number, large: boolean): void {
     if (large || this.#kind === 'remote') void offload(undefined, sys.close, fd)
-    else native.syscall(sys.close, fd)
+    else native.closeSoon(fd)
   }
 
   async fsync(_node: number, fd: number | undefined, request: FsyncRequest): Promise<void> {
@@ -451,7 +489,7 @@ export class Passthrough implements NodeOperations<number, number> {
     this.#xattrs.remove(node, name)
   }
   access(node: number, request: AccessRequest): void {
-    const path = this.resolver.path.of(this.resolver.pathFd(node))
+    const path = this.resolver.call.path.of(this.resolver.pathFd(node))
     checked(native.syscall(sys.faccessat, c.AT_FDCWD, path, request.mask, 0))
   }
   getlk(node: number, fd: number, request: LockRequest, reply: LockReply): void {

@@ -1,8 +1,9 @@
 import { type Attributes, constants as c, errno, FilesystemError, type Name, native, sys } from '@hawser/fuse'
+import { ByDescriptor } from './by-descriptor.js'
 import { DescriptorCache } from './descriptor-cache.js'
 import { type FilesystemKind, isOverlay } from './filesystem-kind.js'
 import { Identities, Identity } from './identity.js'
-import { DescriptorPath, memory, text } from './memory.js'
+import { memory, text } from './memory.js'
 import { PassthroughNodes } from './node-table.js'
 import { GuardedOpen, type SourceRoot } from './source-root.js'
 
@@ -14,6 +15,7 @@ export const LARGE_FILE = 1 << 20
 /** MAX_HANDLE_SZ, open_by_handle_at(2). */
 const HANDLE_MAX = 128
 const EMPTY = text('')
+const HERE = text('.')
 const NOFOLLOW = () => c.AT_SYMLINK_NOFOLLOW | c.AT_NO_AUTOMOUNT
 
 interface Device {
@@ -28,9 +30,11 @@ export class Resolver {
   readonly nodes = new PassthroughNodes()
   readonly cache = new DescriptorCache(this.nodes, CACHED_DESCRIPTORS)
   readonly root: SourceRoot
-  readonly path = new DescriptorPath()
+  readonly call = new ByDescriptor()
   /** The identity of the file that was looked at last. */
   readonly identity = new Identities(1)
+  /** Whether `identity` is that of the file that `open` opened last. */
+  looked = false
   readonly #crossMounts: boolean
   readonly #devices: Device[]
   readonly #guarded = new GuardedOpen()
@@ -145,10 +149,9 @@ export class Resolver {
     }
     if (nodes.isUnnamed(node)) return -errno.ESTALE
     const directory = this.pathFd(nodes.parent(node))
-    const fd = this.openName(directory, nodes.nameAddress(node), c.O_PATH)
+    const fd = this.#openAndLook(directory, nodes.nameAddress(node), c.O_PATH, this.#wantHandle)
     if (fd < 0) return fd === -errno.ENOENT || fd === -errno.ENOTDIR ? -errno.ESTALE : fd
-    if (this.stat(fd) === 0 && nodes.is(node, this.identity.words, 0, this.deviceOf(this.identity.words, 0)))
-      return fd
+    if (nodes.is(node, this.identity.words, 0, this.deviceOf(this.identity.words, 0))) return fd
     native.syscall(sys.close, fd)
     return -errno.ESTALE
   }
@@ -160,9 +163,22 @@ export class Resolver {
     return this.#guarded.open(directory, name, flags, false)
   }
 
+  /** `openName` and `stat` of what it opened. */
+  #openAndLook(directory: number, name: number, flags: number, handle: number): number {
+    const { address } = this.identity
+    if (this.root.isolated || this.#crossMounts)
+      return native.openAt(directory, name, flags | c.O_NOFOLLOW | c.O_CLOEXEC, 0, address, handle)
+    const fd = this.#guarded.open(directory, name, flags, false)
+    if (fd < 0) return fd
+    const result = this.stat(fd, 0, handle)
+    if (result === 0) return fd
+    native.syscall(sys.close, fd)
+    return result
+  }
+
   /** Fills in a node's attributes. */
   attributes(node: number, attr: Attributes): void {
-    const fd = node === 1 ? this.root.fd : this.#anyFd(node)
+    const fd = this.anyFd(node)
     let result: number
     if (fd >= 0) result = native.statAt(fd, EMPTY.address, c.AT_EMPTY_PATH, attr.address, 0, 0)
     else {
@@ -180,28 +196,53 @@ export class Resolver {
     attr.inoHigh = Resolver.inoHigh(attr.inoHigh, this.nodes.device(node))
   }
 
-  #anyFd(node: number): number {
+  /** A descriptor of the node that there is already, or -1. It stays the resolver's. */
+  anyFd(node: number): number {
+    if (node === 1) return this.root.fd
     const cached = this.cache.get(node)
     return cached >= 0 ? cached : this.nodes.openFd(node)
   }
 
-  /** Opens a node for reading or writing. */
+  /** Opens a node for reading or writing, without waiting for a lease to be given back (-EAGAIN). Never truncates another file. */
   open(node: number, flags: number): number {
-    // O_PATH descriptors of symlinks and special files are never opened: that could block, or leave the source.
-    const type = this.nodes.type(node)
-    if (type !== c.S_IFREG && type !== c.S_IFDIR) return -errno.ENXIO
-    return this.openReal(this.pathFd(node), flags & ~c.O_NOFOLLOW)
+    const { nodes } = this
+    this.looked = false
+    const type = nodes.type(node)
+    if (type === c.S_IFDIR) {
+      const directory = this.pathFd(node)
+      const fd = native.syscall(sys.openat, directory, HERE.address, flags | c.O_CLOEXEC, 0)
+      // A directory may be listed by who may not search it: its own name asks for less than the name of its '.'.
+      return fd === -errno.EACCES ? this.call.reopen(directory, flags & ~c.O_NOFOLLOW) : fd
+    }
+    // Symlinks and special files are never opened: that could block, or leave the source.
+    if (type !== c.S_IFREG) return -errno.ENXIO
+    if ((flags & c.O_TRUNC) === 0 && !nodes.isUnnamed(node)) {
+      const fd = this.#openByName(node, flags | c.O_NONBLOCK)
+      if (fd >= 0 || fd === -errno.EAGAIN) return fd
+    }
+    return this.call.reopen(this.pathFd(node), (flags & ~c.O_NOFOLLOW) | c.O_NONBLOCK)
+  }
+
+  /** By its name, and a look whether that is still this file: half of what O_PATH descriptors and their paths cost. */
+  #openByName(node: number, flags: number): number {
+    const { nodes, identity } = this
+    const fd = this.#openAndLook(
+      this.pathFd(nodes.parent(node)),
+      nodes.nameAddress(node),
+      flags,
+      this.#wantHandle,
+    )
+    if (fd < 0) return fd
+    this.looked = nodes.is(node, identity.words, 0, this.deviceOf(identity.words, 0))
+    if (this.looked) return fd
+    native.syscall(sys.close, fd)
+    return -errno.ESTALE
   }
 
   /** Whether the file that `stat` looked at last has so many blocks that freeing them takes long. */
   lookedLarge(): boolean {
     const { words } = this.identity
     return words[Identity.SIZE_HIGH] > 0 || words[Identity.SIZE_LOW] > LARGE_FILE
-  }
-
-  /** Opens what an O_PATH descriptor stands for. */
-  openReal(fd: number, flags: number): number {
-    return native.syscall(sys.openat, c.AT_FDCWD, this.path.of(fd), flags | c.O_CLOEXEC, 0)
   }
 
   /**
@@ -213,11 +254,16 @@ export class Resolver {
     let node = nodes.recall(parent, name)
     if (node !== 0 && (nodes.openCount(node) > 0 || cache.isPinned(node))) return node
     let fd = node === 0 ? -1 : cache.take(node)
-    if (fd < 0) fd = this.openName(directory, name.address, c.O_PATH)
+    if (fd < 0) fd = this.#openAndLook(directory, name.address, c.O_PATH, 0)
+    else if (this.stat(fd, 0, 0) < 0) {
+      native.syscall(sys.close, fd)
+      fd = -1
+    }
     if (fd < 0) return 0
-    const known = this.stat(fd, 0, 0) === 0
-    if (node === 0 && known)
-      node = nodes.find(this.identity.words, 0, this.deviceOf(this.identity.words, 0), parent, name)
+    const { words } = this.identity
+    const device = this.deviceOf(words, 0)
+    // What has the name now may be another file than what the kernel knows by it.
+    if (node === 0 || !nodes.is(node, words, 0, device)) node = nodes.find(words, 0, device, parent, name)
     if (node === 0 || nodes.openCount(node) > 0 || cache.isPinned(node)) {
       native.syscall(sys.close, fd)
       return node
@@ -229,14 +275,13 @@ export class Resolver {
     }
     // With another link and a handle the file can be found again: no need to keep a descriptor for as long as it is known.
     if (
-      known &&
-      this.identity.words[Identity.NLINK] > 1 &&
+      words[Identity.NLINK] > 1 &&
       this.root.handles &&
       nodes.hasHandle(node) &&
       nodes.type(node) !== c.S_IFDIR
     )
       cache.put(node, fd)
-    else cache.pin(node, fd, !known || this.lookedLarge())
+    else cache.pin(node, fd, this.lookedLarge())
     return node
   }
 

@@ -4,9 +4,7 @@ import {
   type GetxattrRequest,
   type ListxattrRequest,
   type Name,
-  native,
   type SetxattrRequest,
-  sys,
   type XattrReply,
 } from '@hawser/fuse'
 import type { Credentials } from './credentials.js'
@@ -16,25 +14,28 @@ import type { Resolver } from './resolver.js'
 /** The longest value and list (XATTR_SIZE_MAX, XATTR_LIST_MAX: linux/limits.h). */
 const VALUE_MAX = 65536
 
-/** Extended attributes, by the descriptor's path: an O_PATH descriptor takes no fgetxattr(2). */
 export class XattrOperations {
   readonly #resolver: Resolver
   readonly #credentials: Credentials
+  /** Whether `#descriptor` returned an open one; else it is O_PATH. */
+  #open = false
 
   constructor(resolver: Resolver, credentials: Credentials) {
     this.#resolver = resolver
     this.#credentials = credentials
   }
 
-  #path(node: number): number {
-    return this.#resolver.path.of(this.#resolver.pathFd(node))
+  #descriptor(node: number): number {
+    const open = this.#resolver.nodes.openFd(node)
+    this.#open = open >= 0
+    return this.#open ? open : this.#resolver.pathFd(node)
   }
 
   get(node: number, name: Name, _request: GetxattrRequest, reply: XattrReply): void {
     const { room } = reply
-    const result = native.syscall(
-      sys.getxattr,
-      this.#path(node),
+    const result = this.#resolver.call.getxattr(
+      this.#descriptor(node),
+      this.#open,
       name.address,
       reply.payloadAddress,
       room === 0 ? 0 : Math.min(room, VALUE_MAX),
@@ -44,9 +45,9 @@ export class XattrOperations {
 
   list(node: number, _request: ListxattrRequest, reply: XattrReply): void {
     const { room } = reply
-    const result = native.syscall(
-      sys.listxattr,
-      this.#path(node),
+    const result = this.#resolver.call.listxattr(
+      this.#descriptor(node),
+      this.#open,
       reply.payloadAddress,
       room === 0 ? 0 : Math.min(room, VALUE_MAX),
     )
@@ -63,21 +64,20 @@ export class XattrOperations {
     const { name, size, flags } = request
     this.#credentials.keepSetId(true)
     const value = request.message.inputAddress + name.end + 1
-    checked(native.syscall(sys.setxattr, this.#path(node), name.address, value, size, flags))
-    if (request.killSetGid) this.#clearSetGid(node)
+    const fd = this.#descriptor(node)
+    checked(this.#resolver.call.setxattr(fd, this.#open, name.address, value, size, flags))
+    if (request.killSetGid) this.#clearSetGid(fd)
   }
 
   // Root may keep the bit where the caller, outside the file's group, may not (posix_acl_update_mode).
-  #clearSetGid(node: number): void {
+  #clearSetGid(fd: number): void {
     const resolver = this.#resolver
-    const fd = resolver.pathFd(node)
     if (resolver.stat(fd, 0, 0) < 0) return
     const mode = resolver.identity.words[Identity.MODE]
-    if (mode & c.S_ISGID)
-      native.syscall(sys.fchmodat, c.AT_FDCWD, resolver.path.of(fd), mode & 0o7777 & ~c.S_ISGID)
+    if (mode & c.S_ISGID) resolver.call.chmod(fd, this.#open, mode & 0o7777 & ~c.S_ISGID)
   }
 
   remove(node: number, name: Name): void {
-    checked(native.syscall(sys.removexattr, this.#path(node), name.address))
+    checked(this.#resolver.call.removexattr(this.#descriptor(node), this.#open, name.address))
   }
 }
