@@ -144,9 +144,11 @@ class Demo {
         `${formatBytes(now.memory.residentBytes)} resident, ${now.cpuSeconds.toFixed(1)} s of CPU.`,
     )
     const before = sumTree(mountpoint)
-    await client.ask({ verb: 'unmount', mode: 'clean' }, ANSWER_MILLISECONDS)
-    await client.closed
-    this.#entry = undefined
+    const { detached } = await client.ask({ verb: 'unmount', mode: 'clean' }, ANSWER_MILLISECONDS)
+    if (!detached) {
+      await client.closed
+      this.#entry = undefined
+    }
     const after = sumTree(source)
     if (before.hash !== after.hash)
       throw new Failure('the folder differs from what the mount showed before it ended')

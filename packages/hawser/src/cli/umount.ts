@@ -22,11 +22,17 @@ export const verb: Verb = {
       kind: flag,
       explanation: 'Detach now; the mount ends with the last program that uses it.',
     },
-    { name: 'force', short: 'f', kind: flag, explanation: 'Fail every request that waits, and detach.' },
+    {
+      name: 'force',
+      short: 'f',
+      kind: flag,
+      explanation: 'Fail every request that waits, and detach. Ends what was detached before, too.',
+    },
   ],
   details:
-    () => `Without options, a mount that is in use stays and the command fails. A mount whose process has died is
-removed either way. umount(8) and fusermount3 -u work too.
+    () => `Without options, a mount that is in use stays and the command fails. What other mount namespaces have of it goes on
+there, and the command says so. A mount whose process has died is removed either way. umount(8) and fusermount3 -u
+work too.
 `,
   async run(input) {
     if (has(input, 'lazy') && has(input, 'force'))
@@ -42,9 +48,14 @@ export async function unmount(mountpoint: string, mode: UnmountMode): Promise<vo
   const directory = runtimeDirectory(process.env, uid)
   const mounts = (await listMounts(directory, uid)).filter((mount) => mount.mountpoint === mountpoint)
   // The last one mounted is the one that is visible.
-  const serving = mounts.filter(({ state }) => state === 'mounted').at(-1)
+  const serving = mounts.findLast(({ state }) => state === 'mounted')
   if (serving !== undefined) return await ask(serving, mode)
-  const { unmountAt } = await import('@hawser/fuse')
+  const { findMount, unmountAt } = await import('@hawser/fuse')
+  const detached = mounts.findLast(({ state }) => state === 'detached')
+  if (detached !== undefined && findMount(mountpoint) === undefined) {
+    if (mode === 'force') return await ask(detached, mode)
+    throw new Failure(await explainDetached(detached))
+  }
   const dead = mounts.find(({ state }) => state === 'dead')
   try {
     // Nobody is left to write anything for: a dead mount is never too busy to go.
@@ -63,8 +74,9 @@ function explain(message: string, mountpoint: string, mounts: readonly KnownMoun
 
 async function ask(mount: KnownMount, mode: UnmountMode): Promise<void> {
   const client = await ControlClient.open(mount.socket)
+  let detached: boolean
   try {
-    await client.ask({ verb: 'unmount', mode }, UNMOUNT_MILLISECONDS)
+    ;({ detached } = await client.ask({ verb: 'unmount', mode }, UNMOUNT_MILLISECONDS))
   } catch (error) {
     const { code, message } = error as ControlError
     // It may have ended while it was asked.
@@ -72,17 +84,29 @@ async function ask(mount: KnownMount, mode: UnmountMode): Promise<void> {
     const users = mode === 'clean' ? await usersOf(mount.mountpoint) : ''
     throw new Failure(`cannot unmount ${mount.mountpoint}: ${message}${users}`)
   }
-  if (mode === 'clean') {
+  if (mode === 'clean' && detached) process.stderr.write(`hawser: ${await explainDetached(mount)}\n`)
+  else if (mode === 'clean') {
     await Promise.race([client.closed, new Promise((resolve) => setTimeout(resolve, EXIT_MILLISECONDS))])
   }
   client.close()
 }
 
 async function usersOf(mountpoint: string): Promise<string> {
-  const { findUsers } = await import('./users.js')
+  const { findUsers, nameUsers } = await import('./users.js')
   const users = findUsers(mountpoint)
-  if (users.length === 0) return ''
-  const some = users.slice(0, 4).map(({ pid, name }) => `${pid} (${name})`)
-  const more = users.length > some.length ? ` and ${users.length - some.length} more` : ''
-  return `; used by ${some.join(', ')}${more}`
+  return users.length === 0 ? '' : `; used by ${nameUsers(users)}`
+}
+
+async function explainDetached({ mountpoint, connection, pid }: KnownMount): Promise<string> {
+  const { connectionOf, readMounts } = await import('@hawser/fuse')
+  const { findHolders, nameUsers } = await import('./users.js')
+  const copies = readMounts().filter((row) => connectionOf(row) === connection)
+  const holders = connection === undefined ? [] : findHolders(connection)
+  const where =
+    copies.length > 0
+      ? `mounted on ${copies.map(({ mountPoint }) => mountPoint).join(', ')}`
+      : holders.length > 0
+        ? `in use in another mount namespace, by ${nameUsers(holders)}`
+        : 'in use by an open file or in another mount namespace'
+  return `${mountpoint} is detached here, but still ${where}; its server, process ${pid}, ends with the last of them, or by umount --force`
 }
