@@ -3,7 +3,8 @@ import { existsSync, readdirSync, readFileSync, readlinkSync, statSync, writeFil
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, it } from 'node:test'
-import { exitOf, Fixture, isServer, until } from './end-to-end.js'
+import { fileURLToPath } from 'node:url'
+import { exitOf, Fixture, isServer, program, until } from './end-to-end.js'
 
 const limit = { timeout: 120_000 }
 
@@ -133,6 +134,18 @@ describe('a mount in the background', limit, () => {
     const options = at.mounted()[0].split(' ')[5].split(',')
     for (const word of ['ro', 'noexec', 'nosuid', 'nodev', 'noatime']) assert.ok(options.includes(word), word)
     assert.throws(() => writeFileSync(at.path('x'), ''), { code: 'EROFS' })
+  })
+
+  it('can hide the program that serves it', { ...limit, skip: process.geteuid!() !== 0 }, async () => {
+    const root = fileURLToPath(new URL('../../../..', import.meta.url)).replace(/\/$/, '')
+    assert.ok(program.startsWith(`${root}/`))
+    try {
+      const { code, stderr } = await at.hawser('mount', at.source, root)
+      assert.equal(code, 0, stderr)
+      assert.equal(readFileSync(join(root, 'hello'), 'utf8'), 'hello, world\n')
+    } finally {
+      assert.equal((await at.run('umount', [root])).code, 0)
+    }
   })
 
   it('that cannot be is one line of error and no process', limit, async () => {

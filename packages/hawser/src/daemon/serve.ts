@@ -73,10 +73,11 @@ class MountServer {
       log('info', `metrics on ${this.#metrics.url}`)
     }
     await this.#openRegistry(hooks.needsRegistry)
+    // What is loaded once it is mounted may lie beneath the mount point.
+    this.#bounds = (await import('@hawser/fuse')).boundsNanoseconds
     const mount = await module.startMount({ source, mountpoint, options, flags, log })
     this.#mount = mount
     if (this.#cancelled) throw new Error('interrupted')
-    this.#bounds = (await import('@hawser/fuse')).boundsNanoseconds
     this.#entry = {
       mountpoint: mount.mountpoint,
       source: redact(mount.source),
