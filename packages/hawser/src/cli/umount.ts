@@ -82,7 +82,7 @@ async function ask(mount: KnownMount, mode: UnmountMode): Promise<void> {
     // It may have ended while it was asked.
     if (code === 'DEAD') return
     const users = mode === 'clean' ? await usersOf(mount.mountpoint) : ''
-    throw new Failure(`cannot unmount ${mount.mountpoint}: ${message}${users}`)
+    throw new Failure(`${explain(message, mount.mountpoint, [])}${users}`)
   }
   if (mode === 'clean' && detached) process.stderr.write(`hawser: ${await explainDetached(mount)}\n`)
   else if (mode === 'clean') {

@@ -91,7 +91,7 @@ class MountServer {
       logFile: this.#request.log.file,
     }
     this.#registration?.publish(this.#entry)
-    if (pidFile !== undefined) writeFileSync(pidFile, `${process.pid}\n`, { mode: 0o644 })
+    if (pidFile !== undefined) writePidFile(pidFile)
     log('info', `mounted ${source} on ${mount.mountpoint}, engine ${mount.engine}, process ${process.pid}`)
     hooks.ready()
   }
@@ -266,5 +266,13 @@ class MountServer {
       startTime: (performance.timeOrigin + this.#started) / 1000,
       ...processFacts(),
     }
+  }
+}
+
+function writePidFile(path: string): void {
+  try {
+    writeFileSync(path, `${process.pid}\n`, { mode: 0o644 })
+  } catch (error) {
+    throw new Error(`cannot write the pid file ${path}: ${(error as NodeJS.ErrnoException).code}`)
   }
 }
