@@ -43,7 +43,7 @@ work too.
   },
 }
 
-export async function unmount(mountpoint: string, mode: UnmountMode): Promise<void> {
+async function unmount(mountpoint: string, mode: UnmountMode): Promise<void> {
   const uid = process.geteuid!()
   const directory = runtimeDirectory(process.env, uid)
   const mounts = (await listMounts(directory, uid)).filter((mount) => mount.mountpoint === mountpoint)
@@ -61,34 +61,34 @@ export async function unmount(mountpoint: string, mode: UnmountMode): Promise<vo
     // Nobody is left to write anything for: a dead mount is never too busy to go.
     await unmountAt(mountpoint, dead === undefined ? mode : 'lazy')
   } catch (error) {
-    throw new Failure(explain((error as Error).message, mountpoint, mounts))
+    const hung = mode === 'force' ? undefined : mounts.find(({ state }) => state === 'unresponsive')
+    const hint = hung === undefined ? '' : `; process ${hung.pid} does not answer: try --force`
+    throw new Failure(`${explain((error as Error).message, mountpoint)}${hint}`)
   }
   if (dead !== undefined) removeEntry(directory, dead.id)
 }
 
-function explain(message: string, mountpoint: string, mounts: readonly KnownMount[]): string {
-  const [mount] = mounts
-  if (mount?.state === 'unresponsive') return `${message}; process ${mount.pid} does not answer: try --force`
+function explain(message: string, mountpoint: string): string {
   return message.includes(mountpoint) ? message : `cannot unmount ${mountpoint}: ${message}`
 }
 
 async function ask(mount: KnownMount, mode: UnmountMode): Promise<void> {
-  const client = await ControlClient.open(mount.socket)
-  let detached: boolean
+  let client: ControlClient | undefined
   try {
-    ;({ detached } = await client.ask({ verb: 'unmount', mode }, UNMOUNT_MILLISECONDS))
+    client = await ControlClient.open(mount.socket)
+    const { detached } = await client.ask({ verb: 'unmount', mode }, UNMOUNT_MILLISECONDS)
+    if (mode !== 'clean') return
+    if (detached) process.stderr.write(`hawser: ${await explainDetached(mount)}\n`)
+    else await Promise.race([client.closed, new Promise((resolve) => setTimeout(resolve, EXIT_MILLISECONDS))])
   } catch (error) {
     const { code, message } = error as ControlError
     // It may have ended while it was asked.
     if (code === 'DEAD') return
     const users = mode === 'clean' ? await usersOf(mount.mountpoint) : ''
-    throw new Failure(`${explain(message, mount.mountpoint, [])}${users}`)
+    throw new Failure(`${explain(message, mount.mountpoint)}${users}`)
+  } finally {
+    client?.close()
   }
-  if (mode === 'clean' && detached) process.stderr.write(`hawser: ${await explainDetached(mount)}\n`)
-  else if (mode === 'clean') {
-    await Promise.race([client.closed, new Promise((resolve) => setTimeout(resolve, EXIT_MILLISECONDS))])
-  }
-  client.close()
 }
 
 async function usersOf(mountpoint: string): Promise<string> {
