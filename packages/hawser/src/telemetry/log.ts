@@ -111,7 +111,8 @@ function formatLine(format: LogFormat, level: LogLevel, message: string, time: D
 
 /** Passwords in URLs never reach a log or a status line. */
 export function redact(text: string): string {
-  return text.replace(/([a-z][a-z0-9+.-]*:\/\/)[^/@\s]*@/gi, '$1***@')
+  // A scheme without a limit would be looked for from every letter to the end: the square of a long line.
+  return text.replace(/([a-z][a-z0-9+.-]{0,31}:\/\/)[^/@\s]*@/gi, '$1***@')
 }
 
 export function errorMessage(error: unknown): string {
