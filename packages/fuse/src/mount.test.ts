@@ -100,6 +100,18 @@ test('lazy: the name goes at once, and who has it open is served to the end', ne
   assert.equal(closed, true)
 })
 
+test('force: ends what was detached before', needsRoot, async (t) => {
+  const { filesystem, begun } = waiting(new Promise(() => {}))
+  const { path, mounted } = await serveFilesystem(t, filesystem)
+  const client = await startClient(t)
+  const result = readIn(client, path)
+  await begun(1)
+  await mounted.unmount('lazy')
+  await mounted.unmount('force')
+  assert.match(await result, GONE)
+  await mounted.closed
+})
+
 for (const mode of ['lazy', 'force'] as const)
   test(`${mode}: under load`, needsRoot, async (t) => {
     const filesystem = flat(

@@ -15,7 +15,8 @@ export interface FuseMount {
   readonly device: Device
   /**
    * 'clean' fails with FUSE_UNMOUNT while files are open; 'lazy' detaches at once and ends with the last user; 'force'
-   * aborts what waits. Default 'clean'. Resolves when the name is free; `closed` tells when everything has ended.
+   * aborts what waits, and ends a mount that was detached before. Default 'clean'. Resolves when the name is free; `closed`
+   * tells when everything has ended, which may be much later: another mount namespace can hold a copy of the mount.
    */
   unmount(mode?: UnmountMode): Promise<void>
   /** Settles when the connection has ended, for whatever reason, and everything is released. */
@@ -72,6 +73,10 @@ export async function mount(
     session,
     device,
     closed,
-    unmount: (mode = 'clean') => device.unmount(mode),
+    async unmount(mode = 'clean') {
+      await device.unmount(mode)
+      // Aborting may be forbidden, and is not tried by number once others may have it: the descriptor ends it surely.
+      if (mode === 'force' && device.state() === 'detached') session.stop()
+    },
   }
 }

@@ -45,6 +45,7 @@ test('a given descriptor becomes non-blocking and close-on-exec', needsRoot, asy
   const device = await openDevice({ mountpoint: `/dev/fd/${fd}` })
   assert.equal(device.fd, fd)
   assert.equal(device.mountpoint, `/dev/fd/${fd}`)
+  assert.equal(device.state(), 'ended', 'nobody has mounted it')
   assert.ok(native.syscall(sys.fcntl, fd, constants.F_GETFL, 0) & constants.O_NONBLOCK)
   assert.equal(native.syscall(sys.fcntl, fd, constants.F_GETFD, 0), constants.FD_CLOEXEC)
 })

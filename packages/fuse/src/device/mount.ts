@@ -5,11 +5,17 @@ import { mountByFusermount } from './fusermount.js'
 import { closeOffLoop, type Identity, identify, locate, sameMount, statFromServer } from './identity.js'
 import { attachDetached, createDetached, mountDirectly } from './kernel-mount.js'
 import { type DeviceOptions, type MountSettings, resolveOptions } from './mount-options.js'
-import { connectionOf, readMounts } from './mountinfo.js'
+import { connectionOf, type MountEntry, readMounts } from './mountinfo.js'
 import { mountTarget } from './mountpoint.js'
 import { recoverDeadMount } from './probe.js'
 import { maySysAdmin } from './system.js'
 import { abortQuietly, type UnmountMode, unmountPath } from './unmount.js'
+
+/**
+ * mounted: in this mount namespace, or by whoever gave the descriptor. detached: no longer here, but alive for those who have
+ * it open, or have it in another mount namespace. ended: the connection is no more.
+ */
+export type DeviceState = 'mounted' | 'detached' | 'ended'
 
 /** A /dev/fuse descriptor that serves one mount. INIT waits to be read from it. */
 export interface Device {
@@ -26,6 +32,8 @@ export interface Device {
   attach(): Promise<void>
   /** The connection's number, its directory in fusectl. For descriptors that were given, newer kernels only. */
   connection(): number | undefined
+  /** What has become of the mount. Asks no file system, so it cannot wait for one. */
+  state(): DeviceState
   /**
    * Unmounts what this device mounted, wherever its parents have moved since; nothing where someone else did so before. A
    * descriptor that was given is not ours to unmount. Keep serving until it resolves.
@@ -123,6 +131,12 @@ class MountedDevice implements Device {
     return this.#connection
   }
 
+  state(): DeviceState {
+    if (!this.#connected()) return 'ended'
+    if (this.#identity === undefined) return 'mounted'
+    return this.#mounted && this.#entry() !== undefined ? 'mounted' : 'detached'
+  }
+
   attach(): Promise<void> {
     this.#attaching ??= this.#attach()
     return this.#attaching
@@ -193,13 +207,16 @@ class MountedDevice implements Device {
     this.#mounted = false
   }
 
+  /** This mount in the mount table; ids are used again. */
+  #entry(): MountEntry | undefined {
+    const { mountId, major, minor } = this.#identity as Identity
+    return readMounts().find((row) => row.id === mountId && row.major === major && row.minor === minor)
+  }
+
   /** Where this mount is now; undefined where it is no longer mounted. */
   async #currentPath(): Promise<string | undefined> {
     const identity = this.#identity as Identity
-    const entry = readMounts().find(
-      ({ id, major, minor }) =>
-        id === identity.mountId && major === identity.major && minor === identity.minor,
-    )
+    const entry = this.#entry()
     if (!entry) return undefined
     const top = await locate(entry.mountPoint).catch((cause) => {
       const message = `cannot reach ${entry.mountPoint}: ${cause.message}`

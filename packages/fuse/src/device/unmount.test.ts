@@ -28,6 +28,7 @@ test(
   async (t) => {
     const path = mountPointIn(t)
     const { device, server } = await served(t, { mountpoint: path })
+    assert.equal(device.state(), 'mounted')
     const held = await hold(t, path)
     const refused = fuseError('FUSE_UNMOUNT', /is in use/)
     await assert.rejects(device.unmount('clean'), refused)
@@ -35,11 +36,27 @@ test(
     assert.ok(findMount(path))
     await device.unmount('lazy')
     assert.equal(findMount(path), undefined)
+    assert.equal(device.state(), 'detached')
     assert.equal(await statFromServer(held.fd), constants.S_IFDIR, 'it still serves')
     await held.release()
     assert.equal(await server.ended, errno.ENODEV)
+    assert.equal(device.state(), 'ended')
   },
 )
+
+test('a mount that lives on in another place is detached, whoever unmounts it', needsRoot, async (t) => {
+  const path = mountPointIn(t)
+  const { device, server } = await served(t, { mountpoint: path })
+  const other = mountPointIn(t)
+  assert.equal((await run('mount', '--bind', path, other)).status, 0)
+  assert.equal((await run('umount', path)).status, 0)
+  assert.equal(device.state(), 'detached')
+  await device.unmount('clean')
+  assert.equal((await run('stat', '-c', '%i', other)).output, '1')
+  assert.equal((await run('umount', other)).status, 0)
+  assert.equal(await server.ended, errno.ENODEV)
+  assert.equal(device.state(), 'ended')
+})
 
 for (const mode of ['clean', 'lazy', 'force'] as const) {
   test(`unmountAt ${mode}: a mount that is served`, needsRoot, async (t) => {

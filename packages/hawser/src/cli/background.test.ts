@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
-import { readFile, stat, writeFile } from 'node:fs/promises'
+import { existsSync, readdirSync, readFileSync, readlinkSync, statSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, it } from 'node:test'
-import { exitOf, Fixture, isServer, until } from './end-to-end.js'
+import { fileURLToPath } from 'node:url'
+import { exitOf, Fixture, isServer, program, until } from './end-to-end.js'
 
 const limit = { timeout: 120_000 }
 
@@ -18,8 +18,8 @@ describe('a mount in the background', limit, () => {
   it('answers when the command returns, and is gone after umount', limit, async () => {
     const [log, pidFile] = [join(at.folder, 'log'), join(at.folder, 'pid')]
     await at.mount('--log-file', log, '--pid-file', pidFile)
-    assert.equal(await readFile(at.path('hello'), 'utf8'), 'hello, world\n')
-    await writeFile(at.path('new'), 'written')
+    assert.equal(readFileSync(at.path('hello'), 'utf8'), 'hello, world\n')
+    writeFileSync(at.path('new'), 'written')
     const pid = Number(readFileSync(pidFile, 'utf8'))
     assert.ok(isServer(pid))
 
@@ -40,10 +40,10 @@ describe('a mount in the background', limit, () => {
       .replace(/^.*\) /s, '')
       .split(' ')
     assert.equal(Number(fields[3]), pid, 'session')
-    assert.equal(await realpathOf(`/proc/${pid}/cwd`), '/')
-    for (const fd of [0, 1, 2]) assert.equal(await realpathOf(`/proc/${pid}/fd/${fd}`), '/dev/null')
+    assert.equal(readlinkSync(`/proc/${pid}/cwd`), '/')
+    for (const fd of [0, 1, 2]) assert.equal(readlinkSync(`/proc/${pid}/fd/${fd}`), '/dev/null')
     process.kill(pid, 'SIGHUP')
-    assert.equal(await readFile(at.path('hello'), 'utf8'), 'hello, world\n')
+    assert.equal(readFileSync(at.path('hello'), 'utf8'), 'hello, world\n')
     process.kill(pid, 'SIGTERM')
     await until(() => !isServer(pid) && at.mounted().length === 0, 'SIGTERM unmounts')
   })
@@ -66,8 +66,8 @@ describe('a mount in the background', limit, () => {
 
   it('is counted by stats and metrics', limit, async () => {
     await at.mount('-o', 'cache=never,passthrough=off', '--metrics', '127.0.0.1:0')
-    for (let round = 0; round < 10; round++) await stat(at.path('hello'))
-    await readFile(at.path('hello'))
+    for (let round = 0; round < 10; round++) statSync(at.path('hello'))
+    readFileSync(at.path('hello'))
     const { code, stdout } = await at.hawser('stats', at.mountpoint, '--json')
     assert.equal(code, 0)
     const report = JSON.parse(stdout)
@@ -99,7 +99,7 @@ describe('a mount in the background', limit, () => {
     const busy = await at.hawser('umount', at.mountpoint)
     assert.equal(busy.code, 1)
     assert.match(busy.stderr, new RegExp(`^hawser: .*used by ${user.pid} \\(sleep\\)\n$`))
-    assert.equal(await readFile(at.path('hello'), 'utf8'), 'hello, world\n')
+    assert.equal(readFileSync(at.path('hello'), 'utf8'), 'hello, world\n')
 
     assert.equal((await at.hawser('umount', '--lazy', at.mountpoint)).code, 0)
     assert.deepEqual(at.mounted(), [])
@@ -133,7 +133,19 @@ describe('a mount in the background', limit, () => {
     await at.mount('-o', 'ro,noexec,noatime,_netdev')
     const options = at.mounted()[0].split(' ')[5].split(',')
     for (const word of ['ro', 'noexec', 'nosuid', 'nodev', 'noatime']) assert.ok(options.includes(word), word)
-    await assert.rejects(writeFile(at.path('x'), ''), { code: 'EROFS' })
+    assert.throws(() => writeFileSync(at.path('x'), ''), { code: 'EROFS' })
+  })
+
+  it('can hide the program that serves it', { ...limit, skip: process.geteuid!() !== 0 }, async () => {
+    const root = fileURLToPath(new URL('../../../..', import.meta.url)).replace(/\/$/, '')
+    assert.ok(program.startsWith(`${root}/`))
+    try {
+      const { code, stderr } = await at.hawser('mount', at.source, root)
+      assert.equal(code, 0, stderr)
+      assert.equal(readFileSync(join(root, 'hello'), 'utf8'), 'hello, world\n')
+    } finally {
+      assert.equal((await at.run('umount', [root])).code, 0)
+    }
   })
 
   it('that cannot be is one line of error and no process', limit, async () => {
@@ -165,11 +177,6 @@ describe('a mount in the background', limit, () => {
   })
 })
 
-async function realpathOf(link: string): Promise<string> {
-  const { readlink } = await import('node:fs/promises')
-  return await readlink(link)
-}
-
 describe('a mount whose process was killed', limit, () => {
   let at: Fixture
   beforeEach(async () => {
@@ -178,7 +185,7 @@ describe('a mount whose process was killed', limit, () => {
     const [{ pid }] = await at.status()
     process.kill(pid, 'SIGKILL')
     await until(() => !isServer(pid), 'the process ends')
-    await assert.rejects(stat(at.path('hello')), /ENOTCONN|ECONNABORTED/)
+    assert.throws(() => statSync(at.path('hello')), /ENOTCONN|ECONNABORTED/)
   })
   afterEach(() => at.end())
 
@@ -203,7 +210,7 @@ describe('a mount whose process was killed', limit, () => {
   it('is replaced by a new mount', limit, async () => {
     await at.mount()
     assert.equal(at.mounted().length, 1)
-    assert.equal(await readFile(at.path('hello'), 'utf8'), 'hello, world\n')
+    assert.equal(readFileSync(at.path('hello'), 'utf8'), 'hello, world\n')
     const mounts = await at.status()
     assert.deepEqual(
       mounts.map(({ state }) => state),

@@ -5,15 +5,13 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { ControlClient } from '../daemon/control-client.js'
-import { type FoundEntry, readRegistry } from '../daemon/registry.js'
-import { spawnDaemon } from '../daemon/spawn.js'
-import { resolveMountOptions } from '../mount/options.js'
+import type { FoundEntry } from '../daemon/registry.js'
 import { reportInterval } from '../telemetry/report.js'
 import { sumTree, writeProject } from './demo/tree.js'
 import type { WorkerMessage } from './demo/worker.js'
+import { mountPrivately } from './private-mount.js'
 import { formatBytes, formatCount, formatNanoseconds, formatTable } from './text.js'
 import { exitCodes, Failure, type Verb } from './verb.js'
-import { version } from './version.js'
 
 const ANSWER_MILLISECONDS = 20_000
 
@@ -65,36 +63,20 @@ class Demo {
     for (const path of [source, mountpoint, native]) mkdirSync(path)
     const files = writeProject(source)
     print(`A project of ${files} files in ${source}`)
-    await this.#mount(source, mountpoint)
+    await this.#mount(mountpoint)
     await this.#work([mountpoint, source, native])
     await this.#finish(source)
   }
 
-  async #mount(source: string, mountpoint: string): Promise<void> {
-    const uid = process.geteuid!()
-    const runtimeDirectory = this.#path('run')
-    const { options } = resolveMountOptions([], uid === 0)
-    const started = performance.now()
-    const report = await spawnDaemon(
-      {
-        source,
-        mountpoint,
-        options,
-        flags: [],
-        notes: [],
-        log: { level: 'warn', format: 'text' },
-        runtimeDirectory,
-        version: version(),
-      },
-      true,
-    )
-    const milliseconds = performance.now() - started
-    this.#entry = readRegistry(runtimeDirectory, uid)[0]
-    if (!report.ok) throw new Failure(`${report.message}; run hawser doctor for what is missing`)
+  async #mount(mountpoint: string): Promise<void> {
+    const { entry, milliseconds } = await mountPrivately(this.#folder, 'warn').catch((error: Error) => {
+      throw new Failure(`${error.message}; run hawser doctor for what is missing`)
+    })
+    this.#entry = entry
     if (this.#interrupted) throw new Error('interrupted')
-    const how = uid === 0 ? 'as root' : 'without root, by fusermount3'
+    const how = process.geteuid!() === 0 ? 'as root' : 'without root, by fusermount3'
     print(
-      `mounted on ${mountpoint} ${how} in ${milliseconds.toFixed(0)} ms, engine ${this.#entry.engine}, process ${report.pid}\n`,
+      `mounted on ${mountpoint} ${how} in ${milliseconds.toFixed(0)} ms, engine ${entry.engine}, process ${entry.pid}\n`,
     )
   }
 
@@ -144,9 +126,11 @@ class Demo {
         `${formatBytes(now.memory.residentBytes)} resident, ${now.cpuSeconds.toFixed(1)} s of CPU.`,
     )
     const before = sumTree(mountpoint)
-    await client.ask({ verb: 'unmount', mode: 'clean' }, ANSWER_MILLISECONDS)
-    await client.closed
-    this.#entry = undefined
+    const { detached } = await client.ask({ verb: 'unmount', mode: 'clean' }, ANSWER_MILLISECONDS)
+    if (!detached) {
+      await client.closed
+      this.#entry = undefined
+    }
     const after = sumTree(source)
     if (before.hash !== after.hash)
       throw new Failure('the folder differs from what the mount showed before it ended')

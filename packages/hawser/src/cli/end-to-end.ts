@@ -14,6 +14,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { isolate } from '../test-support/workspace.js'
 
 export const program = fileURLToPath(new URL('../../bin/hawser.js', import.meta.url))
 // Long enough for a loaded machine; nothing is asserted about time.
@@ -35,6 +36,8 @@ export class Fixture {
   readonly #children: ChildProcess[] = []
 
   constructor() {
+    // As root. Otherwise who makes a mount namespace meanwhile, as other tests do, keeps a copy of our mounts.
+    isolate()
     mkdirSync(this.source)
     mkdirSync(this.mountpoint)
     writeFileSync(join(this.source, 'hello'), 'hello, world\n')
@@ -68,9 +71,13 @@ export class Fixture {
     })
   }
 
-  /** A child that is killed at the end of the test, if not before. */
-  start(command: string, words: readonly string[], cwd = '/'): ChildProcess {
-    const child = spawn(command, words, { env: this.environment, cwd, stdio: ['ignore', 'pipe', 'pipe'] })
+  /** A child that is killed at the end of the test, if not before. `fds` become its descriptors 3, 4, … */
+  start(command: string, words: readonly string[], cwd = '/', fds: readonly number[] = []): ChildProcess {
+    const child = spawn(command, words, {
+      env: this.environment,
+      cwd,
+      stdio: ['ignore', 'pipe', 'pipe', ...fds],
+    })
     this.#children.push(child)
     return child
   }

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { writeFileSync } from 'node:fs'
+import { symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
 import { Fixture } from './end-to-end.js'
@@ -8,12 +8,15 @@ describe('the program', () => {
   const at = new Fixture()
   after(() => at.end())
   const { source, mountpoint } = at
+  symlinkSync(mountpoint, join(at.folder, 'link'))
 
   const calls: [words: string[], code: number, message: RegExp][] = [
     [['frobnicate'], 2, /'frobnicate' is not a verb/],
     [['mout'], 2, /did you mean mount\?/],
     [['mount'], 2, /SOURCE is missing/],
     [['mount', source], 2, /MOUNTPOINT is missing/],
+    [['mount', source, ''], 2, /MOUNTPOINT is empty/],
+    [['umount', ''], 2, /MOUNTPOINT is empty/],
     [['mount', source, mountpoint, 'third'], 2, /one argument too many/],
     [['mount', source, mountpoint, '-o', 'frobnicate'], 2, /unknown option 'frobnicate'/],
     [['mount', source, mountpoint, '-o', 'cache=often'], 2, /use one of never, auto, always/],
@@ -22,6 +25,10 @@ describe('the program', () => {
     [['mount', source, mountpoint, '--log-level', 'loud'], 2, /use one of error/],
     [['mount', source, mountpoint, '--metrics', '0.0.0.0:9100'], 2, /--metrics-allow-remote/],
     [['mount', source, mountpoint, '--log-file', join(mountpoint, 'log')], 2, /under the mount point/],
+    [['mount', source, mountpoint, '--pid-file', join(at.folder, 'link', 'pid')], 2, /under the mount point/],
+    [['mount', source, mountpoint, '--pid-file', join(at.folder, 'none', 'pid')], 1, /the pid file .*ENOENT/],
+    [['mount', source, mountpoint, '--metrics', `unix:${at.folder}/none/x`], 1, /folder is missing/],
+    [['mount', source, at.folder], 2, /HAWSER_RUNTIME_DIR.* lies under the mount point/],
     [['mount', source, '/dev/fd/0'], 2, /needs --foreground/],
     [['umount', mountpoint, '--lazy', '--force'], 2, /exclude each other/],
     [['umount', mountpoint], 1, /not mounted/],

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { readFile } from 'node:fs/promises'
+import { readFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { afterEach, beforeEach, describe, it } from 'node:test'
 import { exitOf, Fixture, program, until } from './end-to-end.js'
@@ -16,9 +16,12 @@ describe('a mount in the foreground', limit, () => {
   afterEach(() => at.end())
 
   /** Starts one and settles when it says that it is mounted; `lines` goes on collecting its log. */
-  async function start(...words: string[]): Promise<{ server: ChildProcess; lines: { message: string }[] }> {
-    const call = [program, 'mount', at.source, at.mountpoint, '--foreground', '--log-format', 'json']
-    const server = at.start(process.execPath, [...call, ...words])
+  async function start(
+    mountpoint = at.mountpoint,
+    fds: number[] = [],
+  ): Promise<{ server: ChildProcess; lines: { message: string }[] }> {
+    const call = [program, 'mount', at.source, mountpoint, '--foreground', '--log-format', 'json']
+    const server = at.start(process.execPath, call, '/', fds)
     const lines: { message: string }[] = []
     const log = createInterface({ input: server.stderr! })
     log.on('line', (line) => lines.push(JSON.parse(line)))
@@ -32,7 +35,7 @@ describe('a mount in the foreground', limit, () => {
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     it(`ends cleanly with exit code 0 on ${signal}`, limit, async () => {
       const { server } = await start()
-      assert.equal(await readFile(at.path('hello'), 'utf8'), 'hello, world\n')
+      assert.equal(readFileSync(at.path('hello'), 'utf8'), 'hello, world\n')
       server.kill(signal)
       assert.equal(await exitOf(server), 0)
       assert.deepEqual(at.mounted(), [])
@@ -45,7 +48,7 @@ describe('a mount in the foreground', limit, () => {
     const user = at.start('sleep', ['1000'], at.mountpoint)
     server.kill('SIGTERM')
     await until(() => lines.some(({ message }) => message.includes('waiting until it is free')), 'it says so')
-    assert.equal(await readFile(at.path('hello'), 'utf8'), 'hello, world\n')
+    assert.equal(readFileSync(at.path('hello'), 'utf8'), 'hello, world\n')
     user.kill('SIGKILL')
     assert.equal(await exitOf(server), 0)
     assert.deepEqual(at.mounted(), [])
@@ -70,6 +73,31 @@ describe('a mount in the foreground', limit, () => {
     const second = await start()
     assert.equal((await at.hawser('umount', at.mountpoint)).code, 0)
     assert.equal(await exitOf(second.server), 0)
+  })
+
+  const root = process.geteuid!() === 0
+  it('serves a descriptor that it is given, and leaves unmounting to who has mounted it', {
+    ...limit,
+    skip: root ? false : 'needs root to mount',
+  }, async () => {
+    const { openDevice } = await import('@hawser/fuse')
+    const device = await openDevice({ mountpoint: at.mountpoint, how: 'mount' })
+    const { server, lines } = await start('/dev/fd/3', [device.fd])
+    device.close()
+    assert.equal(readFileSync(at.path('hello'), 'utf8'), 'hello, world\n')
+    for (const words of [[], ['--lazy'], ['--force']]) {
+      const { code, stderr } = await at.hawser('umount', '/dev/fd/3', ...words)
+      assert.equal(code, 1)
+      assert.match(stderr, /^hawser: cannot unmount [^\n]*unmount it where it is mounted\n$/)
+    }
+    server.kill('SIGTERM')
+    await until(
+      () => lines.some(({ message }) => message.includes('for its mounter to unmount')),
+      'it says so',
+    )
+    assert.equal(readFileSync(at.path('hello'), 'utf8'), 'hello, world\n')
+    server.kill('SIGTERM')
+    assert.equal(await exitOf(server), 0)
   })
 
   it('does without a registry where none can be', limit, async () => {

@@ -36,7 +36,7 @@ usage: hawser ${verb.name} ${verb.usage}`
 }
 
 function formatOption(row: OptionRow): string {
-  const value = row.kind.type === 'boolean' ? '' : ` ${row.placeholder ?? describeKind(row.kind)}`
+  const value = row.kind.type === 'boolean' ? '' : ` ${describeKind(row.kind)}`
   const name = `${row.short === undefined ? '' : `-${row.short}, `}--${row.name}${value}`
   const more = row.default === undefined ? '' : ` Default: ${row.default}.`
   return definition(name, `${row.explanation}${more}`)

@@ -17,8 +17,8 @@ descriptor of /dev/fuse that is mounted already. The command returns when the mo
 ${options.join('')}
 A yes-or-no option is also written NAME=on|off and noNAME. rw is the opposite of ro. noexec, noatime, nosuid and
 nodev are the kernel's; the last two are on unless root says suid or dev. log_level, log_format, log_file,
-metrics and pid_file are understood too, for /etc/fstab, whose own words (_netdev, nofail, x-…, user, …) are
-ignored.
+metrics, metrics_allow_remote and pid_file are understood too, for /etc/fstab, whose own words (_netdev, nofail,
+x-…, user, …) are ignored.
 
 Every option can come from the environment, such as ${environmentName('cache')}=never or ${environmentName('log-level')}=debug, and
 from $XDG_CONFIG_HOME/hawser/config.json or /etc/hawser/config.json, such as {"cache": "never"}. What is given

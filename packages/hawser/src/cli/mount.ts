@@ -114,7 +114,11 @@ export async function prepare({
       file: logFile === undefined || logFile === '-' ? undefined : outside(logFile, mountpoint, '--log-file'),
     },
     pidFile: pidFile === undefined ? undefined : outside(pidFile, mountpoint, '--pid-file'),
-    runtimeDirectory: runtimeDirectory(process.env, uid),
+    runtimeDirectory: outside(
+      runtimeDirectory(process.env, uid),
+      mountpoint,
+      'the runtime directory (HAWSER_RUNTIME_DIR)',
+    ),
     version: version(),
   }
   if (metrics !== undefined) {
@@ -132,7 +136,7 @@ export async function prepare({
 
 function outside(path: string, mountpoint: string, option: string): string {
   const absolute = resolve(path)
-  if (!isUnder(absolute, mountpoint)) return absolute
+  if (!isUnder(canonicalMountpoint(absolute), mountpoint)) return absolute
   throw new UsageError(
     `${option} ${path} lies under the mount point; a server that uses its own mount waits for itself`,
   )

@@ -55,7 +55,7 @@ function readValue(verb: Verb, row: OptionRow, written: string, value: string | 
   // `--pid-file --foreground` is a forgotten value, not a file of that name.
   if (value === undefined || value === '') {
     throw new UsageError(
-      `${written} needs a value: ${written} ${row.placeholder ?? describeKind(row.kind)}; see hawser help ${verb.name}`,
+      `${written} needs a value: ${written} ${describeKind(row.kind)}; see hawser help ${verb.name}`,
     )
   }
   if (parseValue(row.kind, value) === undefined) {

@@ -1,5 +1,6 @@
 import { readFileSync, realpathSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
+import { UsageError } from './verb.js'
 
 const descriptor = /^\/dev\/fd\/\d+$/
 
@@ -18,6 +19,7 @@ function isMounted(path: string): boolean {
  * mounted on it, which may be dead or hang: only its parents are resolved.
  */
 export function canonicalMountpoint(path: string): string {
+  if (path === '') throw new UsageError('MOUNTPOINT is empty')
   if (isDescriptor(path)) return path
   const absolute = resolve(path)
   if (absolute === '/' || isMounted(absolute)) return absolute

@@ -62,7 +62,8 @@ async function socketOf(mountpoint: string): Promise<string> {
   const uid = process.geteuid!()
   const mounts = await listMounts(runtimeDirectory(process.env, uid), uid)
   const here = mounts.filter((mount) => mount.mountpoint === mountpoint)
-  const serving = here.findLast(({ state }) => state === 'mounted' || state === 'detached')
+  const serving =
+    here.findLast(({ state }) => state === 'mounted') ?? here.findLast(({ state }) => state === 'detached')
   if (serving !== undefined) return serving.socket
   const [other] = here
   if (other === undefined)

@@ -10,8 +10,9 @@ export const verb: Verb = {
   arguments: [],
   options: [jsonOption],
   details:
-    () => `The mounts of the user who asks. A mount is mounted, detached (unmounted lazily, still used), unresponsive
-(its process does not answer) or dead (its process is gone: hawser umount removes it, hawser mount replaces it).
+    () => `The mounts of the user who asks. A mount is mounted, detached (unmounted, but still used by open files or
+in another mount namespace), unresponsive (its process does not answer) or dead (its process is gone: hawser umount
+removes it, hawser mount replaces it).
 
 --json prints {"mounts": [{"mountpoint", "source", "state", "pid", "engine", "since", "uptimeSeconds", "version",
 "connection", "options", "metrics", "logFile"}, …]}.

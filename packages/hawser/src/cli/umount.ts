@@ -22,11 +22,17 @@ export const verb: Verb = {
       kind: flag,
       explanation: 'Detach now; the mount ends with the last program that uses it.',
     },
-    { name: 'force', short: 'f', kind: flag, explanation: 'Fail every request that waits, and detach.' },
+    {
+      name: 'force',
+      short: 'f',
+      kind: flag,
+      explanation: 'Fail every request that waits, and detach. Ends what was detached before, too.',
+    },
   ],
   details:
-    () => `Without options, a mount that is in use stays and the command fails. A mount whose process has died is
-removed either way. umount(8) and fusermount3 -u work too.
+    () => `Without options, a mount that is in use stays and the command fails. What other mount namespaces have of it goes on
+there, and the command says so. A mount whose process has died is removed either way. umount(8) and fusermount3 -u
+work too.
 `,
   async run(input) {
     if (has(input, 'lazy') && has(input, 'force'))
@@ -37,52 +43,70 @@ removed either way. umount(8) and fusermount3 -u work too.
   },
 }
 
-export async function unmount(mountpoint: string, mode: UnmountMode): Promise<void> {
+async function unmount(mountpoint: string, mode: UnmountMode): Promise<void> {
   const uid = process.geteuid!()
   const directory = runtimeDirectory(process.env, uid)
   const mounts = (await listMounts(directory, uid)).filter((mount) => mount.mountpoint === mountpoint)
   // The last one mounted is the one that is visible.
-  const serving = mounts.filter(({ state }) => state === 'mounted').at(-1)
+  const serving = mounts.findLast(({ state }) => state === 'mounted')
   if (serving !== undefined) return await ask(serving, mode)
-  const { unmountAt } = await import('@hawser/fuse')
+  const { findMount, unmountAt } = await import('@hawser/fuse')
+  const detached = mounts.findLast(({ state }) => state === 'detached')
+  if (detached !== undefined && findMount(mountpoint) === undefined) {
+    if (mode === 'force') return await ask(detached, mode)
+    throw new Failure(await explainDetached(detached))
+  }
   const dead = mounts.find(({ state }) => state === 'dead')
   try {
     // Nobody is left to write anything for: a dead mount is never too busy to go.
     await unmountAt(mountpoint, dead === undefined ? mode : 'lazy')
   } catch (error) {
-    throw new Failure(explain((error as Error).message, mountpoint, mounts))
+    const hung = mode === 'force' ? undefined : mounts.find(({ state }) => state === 'unresponsive')
+    const hint = hung === undefined ? '' : `; process ${hung.pid} does not answer: try --force`
+    throw new Failure(`${explain((error as Error).message, mountpoint)}${hint}`)
   }
   if (dead !== undefined) removeEntry(directory, dead.id)
 }
 
-function explain(message: string, mountpoint: string, mounts: readonly KnownMount[]): string {
-  const [mount] = mounts
-  if (mount?.state === 'unresponsive') return `${message}; process ${mount.pid} does not answer: try --force`
+function explain(message: string, mountpoint: string): string {
   return message.includes(mountpoint) ? message : `cannot unmount ${mountpoint}: ${message}`
 }
 
 async function ask(mount: KnownMount, mode: UnmountMode): Promise<void> {
-  const client = await ControlClient.open(mount.socket)
+  let client: ControlClient | undefined
   try {
-    await client.ask({ verb: 'unmount', mode }, UNMOUNT_MILLISECONDS)
+    client = await ControlClient.open(mount.socket)
+    const { detached } = await client.ask({ verb: 'unmount', mode }, UNMOUNT_MILLISECONDS)
+    if (mode !== 'clean') return
+    if (detached) process.stderr.write(`hawser: ${await explainDetached(mount)}\n`)
+    else await Promise.race([client.closed, new Promise((resolve) => setTimeout(resolve, EXIT_MILLISECONDS))])
   } catch (error) {
     const { code, message } = error as ControlError
     // It may have ended while it was asked.
     if (code === 'DEAD') return
     const users = mode === 'clean' ? await usersOf(mount.mountpoint) : ''
-    throw new Failure(`cannot unmount ${mount.mountpoint}: ${message}${users}`)
+    throw new Failure(`${explain(message, mount.mountpoint)}${users}`)
+  } finally {
+    client?.close()
   }
-  if (mode === 'clean') {
-    await Promise.race([client.closed, new Promise((resolve) => setTimeout(resolve, EXIT_MILLISECONDS))])
-  }
-  client.close()
 }
 
 async function usersOf(mountpoint: string): Promise<string> {
-  const { findUsers } = await import('./users.js')
+  const { findUsers, nameUsers } = await import('./users.js')
   const users = findUsers(mountpoint)
-  if (users.length === 0) return ''
-  const some = users.slice(0, 4).map(({ pid, name }) => `${pid} (${name})`)
-  const more = users.length > some.length ? ` and ${users.length - some.length} more` : ''
-  return `; used by ${some.join(', ')}${more}`
+  return users.length === 0 ? '' : `; used by ${nameUsers(users)}`
+}
+
+async function explainDetached({ mountpoint, connection, pid }: KnownMount): Promise<string> {
+  const { connectionOf, readMounts } = await import('@hawser/fuse')
+  const { findHolders, nameUsers } = await import('./users.js')
+  const copies = readMounts().filter((row) => connectionOf(row) === connection)
+  const holders = connection === undefined ? [] : findHolders(connection)
+  const where =
+    copies.length > 0
+      ? `mounted on ${copies.map(({ mountPoint }) => mountPoint).join(', ')}`
+      : holders.length > 0
+        ? `in use in another mount namespace, by ${nameUsers(holders)}`
+        : 'in use by an open file or in another mount namespace'
+  return `${mountpoint} is detached here, but still ${where}; its server, process ${pid}, ends with the last of them, or by umount --force`
 }

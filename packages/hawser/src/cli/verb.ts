@@ -8,7 +8,6 @@ export interface OptionRow {
   /** One letter, without the dash. */
   short?: string
   kind: OptionKind
-  placeholder?: string
   explanation: string
   default?: string
   repeatable?: boolean

@@ -6,7 +6,7 @@ import { type FoundEntry, type RegistryEntry, readRegistry, removeEntry } from '
 export type MountState =
   /** Serves. */
   | 'mounted'
-  /** Unmounted lazily; serves those who still have files open. */
+  /** Unmounted; serves those who still have files open, or copies in other mount namespaces. */
   | 'detached'
   /** Its process is there and does not answer. */
   | 'unresponsive'

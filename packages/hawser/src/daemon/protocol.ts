@@ -10,9 +10,20 @@ export type ControlRequest =
   | { verb: 'unmount'; mode: UnmountMode }
 
 export interface ControlReplies {
-  status: RegistryEntry
+  status: StatusReply
   statistics: StatisticsReply
-  unmount: { mountpoint: string }
+  unmount: UnmountReply
+}
+
+export interface StatusReply extends RegistryEntry {
+  /** As in UnmountReply. */
+  detached: boolean
+}
+
+export interface UnmountReply {
+  mountpoint: string
+  /** Gone from the process's mount namespace, but alive: open files or other mount namespaces keep it. */
+  detached: boolean
 }
 
 export interface StatisticsReply {

@@ -72,9 +72,9 @@ describe('the registry', () => {
     prepareRuntimeDirectory(directory, uid)
     const registration = new Registration(directory, 'a')
     registration.publish(entry())
-    registration.publish(entry({ detached: true }))
+    registration.publish(entry({ connection: 7 }))
     assert.deepEqual(readRegistry(directory, uid), [
-      { ...entry({ detached: true }), id: 'a', socket: join(directory, 'a.sock') },
+      { ...entry({ connection: 7 }), id: 'a', socket: join(directory, 'a.sock') },
     ])
     registration.remove()
     assert.deepEqual(readdirSync(directory), [])

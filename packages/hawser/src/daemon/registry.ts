@@ -17,8 +17,6 @@ export interface RegistryEntry {
   options: Record<string, unknown>
   metrics?: string
   logFile?: string
-  /** Detached lazily: no longer visible, alive until its last user has gone. */
-  detached?: boolean
 }
 
 export interface FoundEntry extends RegistryEntry {

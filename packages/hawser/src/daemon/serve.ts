@@ -3,12 +3,12 @@
 // This process must never touch a path under its own mount point: the loop that would answer is the one that asks.
 import { rmSync, writeFileSync } from 'node:fs'
 import type { Server } from 'node:net'
-import { setImmediate } from 'node:timers/promises'
+import { setImmediate, setTimeout as sleep } from 'node:timers/promises'
 import type { RunningMount } from '../mount/types.js'
 import { errorMessage, Logger, redact } from '../telemetry/log.js'
 import type { MetricsServer } from '../telemetry/metrics-server.js'
 import { processFacts } from '../telemetry/process.js'
-import type { ControlRequest, StatisticsReply, UnmountMode } from './protocol.js'
+import type { ControlRequest, StatisticsReply, StatusReply, UnmountMode, UnmountReply } from './protocol.js'
 import { newId, prepareRuntimeDirectory, Registration, type RegistryEntry } from './registry.js'
 import type { ServeRequest } from './request.js'
 
@@ -18,6 +18,12 @@ export interface ServeHooks {
   /** Without a registry, umount and status cannot find the mount: an error unless the caller can do without. */
   needsRegistry: boolean
 }
+
+const RETRY_MILLISECONDS = 250
+/** How long the kernel may take to end a mount that nothing uses any more: what lives on then is used elsewhere. */
+const ENDING_MILLISECONDS = 1000
+/** What a signal leaves to those who use a mount that is no longer here. Containers are killed 10 s after it. */
+const GRACE_MILLISECONDS = 5000
 
 /** Mounts, serves and returns when the mount has ended; throws if it cannot be mounted. */
 export async function serve(request: ServeRequest, hooks: ServeHooks): Promise<void> {
@@ -45,8 +51,8 @@ class MountServer {
   #bounds: readonly number[] = []
   readonly #unmounting = new Set<Promise<void>>()
   #cancelled = false
-  #signals = 0
-  #retry: NodeJS.Timeout | undefined
+  /** What the last signal asked for. */
+  #stopping: UnmountMode | undefined
   readonly #started = performance.now()
 
   constructor(request: ServeRequest, logger: Logger) {
@@ -67,10 +73,11 @@ class MountServer {
       log('info', `metrics on ${this.#metrics.url}`)
     }
     await this.#openRegistry(hooks.needsRegistry)
+    // What is loaded once it is mounted may lie beneath the mount point.
+    this.#bounds = (await import('@hawser/fuse')).boundsNanoseconds
     const mount = await module.startMount({ source, mountpoint, options, flags, log })
     this.#mount = mount
     if (this.#cancelled) throw new Error('interrupted')
-    this.#bounds = (await import('@hawser/fuse')).boundsNanoseconds
     this.#entry = {
       mountpoint: mount.mountpoint,
       source: redact(mount.source),
@@ -84,7 +91,7 @@ class MountServer {
       logFile: this.#request.log.file,
     }
     this.#registration?.publish(this.#entry)
-    if (pidFile !== undefined) writeFileSync(pidFile, `${process.pid}\n`, { mode: 0o644 })
+    if (pidFile !== undefined) writePidFile(pidFile)
     log('info', `mounted ${source} on ${mount.mountpoint}, engine ${mount.engine}, process ${process.pid}`)
     hooks.ready()
   }
@@ -110,7 +117,6 @@ class MountServer {
   }
 
   async #release(): Promise<void> {
-    clearInterval(this.#retry)
     this.#metrics?.close()
     this.#control?.close()
     this.#registration?.remove()
@@ -136,11 +142,16 @@ class MountServer {
   async #answer(request: ControlRequest): Promise<unknown> {
     const mount = this.#mount
     if (mount === undefined || this.#entry === undefined) throw new Error('still starting')
-    if (request.verb === 'status') return this.#entry
+    if (request.verb === 'status') {
+      return { ...this.#entry, detached: mount.state() === 'detached' } satisfies StatusReply
+    }
     if (request.verb === 'statistics') return this.#statistics(mount)
     this.#logger.log('info', `asked to unmount, ${request.mode}`)
     await this.#unmount(mount, request.mode)
-    return { mountpoint: mount.mountpoint }
+    if (mount.state() === 'mounted') {
+      throw new Error(`its descriptor was given to process ${process.pid}: unmount it where it is mounted`)
+    }
+    return { mountpoint: mount.mountpoint, detached: mount.state() === 'detached' } satisfies UnmountReply
   }
 
   #unmount(mount: RunningMount, mode: UnmountMode): Promise<void> {
@@ -151,12 +162,10 @@ class MountServer {
 
   async #unmountNow(mount: RunningMount, mode: UnmountMode): Promise<void> {
     await mount.unmount(mode)
-    if (mode === 'clean') await mount.closed
-    if (this.#entry !== undefined && mode === 'lazy') {
-      // Invisible now, but alive until the last program that uses it has closed its files.
-      this.#entry.detached = true
-      this.#registration?.publish(this.#entry)
-    }
+    if (mode !== 'clean') return
+    // Other mount namespaces may have copies, and keep them for ever. Where none has, what was written goes to the source first.
+    await Promise.race([mount.closed, sleep(ENDING_MILLISECONDS)])
+    if (mount.state() === 'ended') await mount.closed
   }
 
   #statistics(mount: RunningMount): StatisticsReply {
@@ -205,34 +214,40 @@ class MountServer {
       log('info', `${signal} before the mount was ready`)
       return
     }
-    clearInterval(this.#retry)
-    this.#signals++
-    if (this.#signals > 1) {
-      const mode = this.#signals === 2 ? 'lazy' : 'force'
-      log('warn', `${signal} again: unmounting, ${mode}`)
-      void this.#unmount(mount, mode)
-        .catch((error) => this.#logger.error('cannot unmount', error))
-        .then(() => (mode === 'force' ? this.#leave() : undefined))
+    if (this.#stopping === undefined) {
+      log('info', `${signal}: unmounting`)
+      this.#stopping = 'clean'
+      void this.#unmountWhenFree(mount)
       return
     }
-    log('info', `${signal}: unmounting`)
-    let told = false
-    let trying = false
-    const attempt = async () => {
-      if (trying) return
-      trying = true
-      await mount.unmount('clean').catch((error) => {
-        if (!told) log('warn', `${errorMessage(error)}; waiting until it is free, another signal detaches it`)
-        told = true
-      })
-      trying = false
+    this.#stopping = this.#stopping === 'clean' ? 'lazy' : 'force'
+    log('warn', `${signal} again: unmounting, ${this.#stopping}`)
+    if (this.#stopping === 'force') void this.#leave(mount)
+    else void this.#unmount(mount, 'lazy').catch((error) => this.#logger.error('cannot unmount', error))
+  }
+
+  async #unmountWhenFree(mount: RunningMount): Promise<void> {
+    const { log } = this.#logger
+    for (let told = false; ; told = true) {
+      const problem = await this.#unmount(mount, 'clean').then(() => undefined, errorMessage)
+      if (this.#stopping !== 'clean') return
+      if (problem === undefined) break
+      if (!told) log('warn', `${problem}; waiting until it is free, another signal detaches it`)
+      await sleep(RETRY_MILLISECONDS)
     }
-    this.#retry = setInterval(attempt, 250)
-    void attempt()
+    if (mount.state() === 'ended') return
+    const why =
+      mount.state() === 'detached' ? 'detached here, and used elsewhere' : 'for its mounter to unmount'
+    const grace = `requests fail in ${GRACE_MILLISECONDS / 1000} s, or at another signal`
+    log('warn', `${mount.mountpoint} is ${why}; ${grace}`)
+    this.#stopping = 'lazy'
+    await sleep(GRACE_MILLISECONDS)
+    await this.#leave(mount)
   }
 
   /** Ends with requests unanswered: closing the device, as the end of the process does, fails them. */
-  async #leave(): Promise<void> {
+  async #leave(mount: RunningMount): Promise<void> {
+    await this.#unmount(mount, 'force').catch((error) => this.#logger.error('cannot unmount', error))
     await this.#release()
     process.exit(0)
   }
@@ -251,5 +266,13 @@ class MountServer {
       startTime: (performance.timeOrigin + this.#started) / 1000,
       ...processFacts(),
     }
+  }
+}
+
+function writePidFile(path: string): void {
+  try {
+    writeFileSync(path, `${process.pid}\n`, { mode: 0o644 })
+  } catch (error) {
+    throw new Error(`cannot write the pid file ${path}: ${(error as NodeJS.ErrnoException).code}`)
   }
 }

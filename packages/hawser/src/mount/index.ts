@@ -38,6 +38,7 @@ export async function startMount(request: MountRequest): Promise<RunningMount> {
     connection: mounted.device.connection(),
     options,
     closed: mounted.closed,
+    state: () => mounted.device.state(),
     unmount: (mode: UnmountMode) => mounted.unmount(mode),
     statistics: (): MountStatistics => ({
       operations: mounted.session.statistics.snapshot(),

@@ -171,8 +171,7 @@ export const mountOptionTable: readonly MountOptionRow[] = [
   },
 ]
 
-/** Restrictions that the kernel itself keeps for a mount; mount(8) also passes them on for the word `user`. */
-/** Flags of the mount itself. nosuid and nodev are on unless root asks for suid or dev. */
+/** Flags of the mount itself, which the kernel keeps. nosuid and nodev are on unless root asks for suid or dev. */
 export const kernelFlags = ['nosuid', 'suid', 'nodev', 'dev', 'noexec', 'noatime'] as const
 export type KernelFlag = (typeof kernelFlags)[number]
 

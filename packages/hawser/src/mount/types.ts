@@ -1,4 +1,4 @@
-import type { OperationStatistics } from '@hawser/fuse'
+import type { DeviceState, OperationStatistics } from '@hawser/fuse'
 import type { KernelFlag } from './option-table.js'
 
 export type CachePolicy = 'never' | 'auto' | 'always'
@@ -69,6 +69,8 @@ export interface RunningMount {
   readonly connection: number | undefined
   readonly options: MountOptions
   statistics(): MountStatistics
+  /** Whether it is still mounted here, and whether it lives; a descriptor that was given is mounted until it ends. */
+  state(): DeviceState
   /** clean: fails with EBUSY while in use; lazy: detaches at once, ends with the last user; force: aborts requests too. */
   unmount(mode: 'clean' | 'lazy' | 'force'): Promise<void>
   /** Settles when the mount has ended, for whatever reason, and everything is released. */

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
-import { mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs'
+import { pbkdf2 } from 'node:crypto'
+import { closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, renameSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, it } from 'node:test'
+import { promisify } from 'node:util'
 import { Logger, redact } from './log.js'
 
 describe('the log', () => {
@@ -59,6 +61,32 @@ describe('the log', () => {
     await logger.drain()
     assert.match(readFileSync(`${file}.1`, 'utf8'), /old\n$/)
     assert.match(readFileSync(file, 'utf8'), /^\S+ info {2}new\n$/)
+  })
+
+  it('goes on in the old file where a new one cannot be made', async () => {
+    mkdirSync(join(folder, 'inner'))
+    const logger = new Logger({ level: 'info', format: 'text', file: join(folder, 'inner', 'log') })
+    renameSync(join(folder, 'inner'), join(folder, 'moved'))
+    logger.reopen()
+    await logger.drain()
+    assert.match(
+      readFileSync(join(folder, 'moved', 'log'), 'utf8'),
+      /error cannot open the log file again: ENOENT/,
+    )
+  })
+
+  it('writes nothing into a file that gets the number of the old one', async () => {
+    const logger = new Logger({ level: 'info', format: 'text', file })
+    // The write waits behind these for a thread.
+    const busy = Array.from({ length: 8 }, () => promisify(pbkdf2)('', '', 100_000, 64, 'sha512'))
+    logger.log('info', 'old')
+    logger.reopen()
+    const other = join(folder, 'other')
+    const fd = openSync(other, 'w')
+    await Promise.all([...busy, logger.drain()])
+    closeSync(fd)
+    assert.equal(readFileSync(other, 'utf8'), '')
+    assert.match(readFileSync(file, 'utf8'), /old\n$/)
   })
 
   it('never holds a password, and a stack only for those who debug', async () => {

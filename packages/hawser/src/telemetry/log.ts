@@ -52,13 +52,17 @@ export class Logger {
     if (error instanceof Error && error.stack !== undefined) this.log('debug', error.stack)
   }
 
-  /** Opens the file again after logrotate has renamed it. */
+  /** Opens the file again after logrotate has renamed it; stays with the old one where that fails. */
   reopen(): void {
     if (this.#file === undefined) return
-    this.flush()
     const old = this.#fd
-    this.#fd = openSync(this.#file, 'a', 0o640)
-    closeSync(old)
+    try {
+      this.#fd = openSync(this.#file, 'a', 0o640)
+    } catch (error) {
+      return this.error('cannot open the log file again', error)
+    }
+    // A write that is under way knows the old number, which the next file to be opened would get.
+    void this.drain().then(() => closeSync(old))
   }
 
   #take(): Buffer {
@@ -111,7 +115,8 @@ function formatLine(format: LogFormat, level: LogLevel, message: string, time: D
 
 /** Passwords in URLs never reach a log or a status line. */
 export function redact(text: string): string {
-  return text.replace(/([a-z][a-z0-9+.-]*:\/\/)[^/@\s]*@/gi, '$1***@')
+  // A scheme without a limit would be looked for from every letter to the end: the square of a long line.
+  return text.replace(/([a-z][a-z0-9+.-]{0,31}:\/\/)[^/@\s]*@/gi, '$1***@')
 }
 
 export function errorMessage(error: unknown): string {

@@ -43,8 +43,11 @@ export async function serveMetrics(address: MetricsAddress, render: () => string
 function listen(server: Server, address: MetricsAddress): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => {
-      const why =
-        error.code === 'EADDRINUSE' ? 'the address is already in use; choose another' : error.message
+      let why = error.message
+      if (error.code === 'EADDRINUSE') why = 'the address is already in use; choose another'
+      // libuv says so of a folder that is not there, too.
+      else if (address.type === 'unix' && error.code === 'EACCES')
+        why = 'its folder is missing or not writable'
       reject(new Error(`cannot serve metrics on ${metricsUrl(address, 0)}: ${why}`))
     })
     server.once('listening', () => {

@@ -238,11 +238,13 @@ export function checkLimits(): Check[] {
 function checkMemory(): Check {
   const available = Number(/^MemAvailable:\s+(\d+)/m.exec(readText('/proc/meminfo') ?? '')?.[1] ?? 0) * 1024
   const group = readText('/sys/fs/cgroup/memory.max')
+  const count = availableParallelism()
+  const processors = count === 1 ? '1 processor' : `${count} processors`
   const limited =
     group === undefined || group === 'max' ? '' : `, limited to ${formatBytes(Number(group))} by the cgroup`
   return {
     name: 'memory',
     verdict: 'info',
-    finding: `${formatBytes(totalmem())}, ${formatBytes(available)} available${limited}; ${availableParallelism()} processors`,
+    finding: `${formatBytes(totalmem())}, ${formatBytes(available)} available${limited}; ${processors}`,
   }
 }

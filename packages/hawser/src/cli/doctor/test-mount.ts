@@ -12,10 +12,7 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { ControlClient } from '../../daemon/control-client.js'
-import { readRegistry } from '../../daemon/registry.js'
-import { spawnDaemon } from '../../daemon/spawn.js'
-import { resolveMountOptions } from '../../mount/options.js'
-import { version } from '../version.js'
+import { mountPrivately } from '../private-mount.js'
 import type { Check } from './check.js'
 import { kernelAtLeast, mayAdminister } from './system.js'
 
@@ -45,28 +42,10 @@ export async function testMount(): Promise<TestMount> {
 }
 
 async function mountIn(folder: string): Promise<TestMount> {
-  const [source, mountpoint, runtimeDirectory] = ['source', 'mnt', 'run'].map((name) => join(folder, name))
+  const [source, mountpoint] = ['source', 'mnt'].map((name) => join(folder, name))
   for (const path of [source, mountpoint]) mkdirSync(path)
   writeFileSync(join(source, 'file'), TEXT)
-  const uid = process.geteuid!()
-  const { options } = resolveMountOptions([], uid === 0)
-  const started = performance.now()
-  const report = await spawnDaemon(
-    {
-      source,
-      mountpoint,
-      options,
-      flags: [],
-      notes: [],
-      log: { level: 'error', format: 'text' },
-      runtimeDirectory,
-      version: version(),
-    },
-    false,
-  )
-  if (!report.ok) throw new Error(report.message)
-  const milliseconds = performance.now() - started
-  const [entry] = readRegistry(runtimeDirectory, uid)
+  const { entry, milliseconds } = await mountPrivately(folder, 'error')
   const client = await ControlClient.open(entry.socket)
   let passthrough: Check
   try {
