@@ -1,8 +1,8 @@
 import type { Machine } from './machine.js'
 import type { Row } from './rows.js'
 import type { RowResult, ServerResult } from './runner.js'
-import { servers } from './servers.js'
-import { better, pairedRatio, type Sample, type Summary, summarize } from './statistics.js'
+import { type ServerSpec, servers } from './servers.js'
+import { better, pairedRatio, type Sample, type Summary, summarize, type Yardstick } from './statistics.js'
 import type { Tools } from './tools.js'
 
 interface Line {
@@ -56,9 +56,7 @@ function reportPart({ row, rounds, servers }: RowResult, part: string, index: nu
   const lines = linesOf(row, servers, index)
   const native = lines.find((line) => line.result.server.role === 'native')?.summary
   // The yardstick is the better of libfuse's modes.
-  const libfuse = better(
-    lines.filter((line) => line.result.server.role === 'libfuse').map((line) => line.summary),
-  )
+  const libfuse = (server: ServerSpec) => yardstickOf(lines, 'libfuse', server)?.summary
   const uring = lines.find((line) => line.result.server.role === 'libfuse-uring')?.summary
   const [unit, scale] = units[row.unit]
 
@@ -77,10 +75,10 @@ function reportPart({ row, rounds, servers }: RowResult, part: string, index: nu
     )
   }
   columns.push(['× native', ({ medianRate }) => ratio(medianRate, native?.medianRate)])
-  if (libfuse) {
+  if (lines.some((line) => line.result.server.role === 'libfuse')) {
     columns.push(
-      ['× libfuse', ({ medianRate }) => ratio(medianRate, libfuse.medianRate)],
-      ['best × libfuse', ({ bestRate }) => ratio(bestRate, libfuse.bestRate)],
+      ['× libfuse', ({ medianRate }, { server }) => ratio(medianRate, libfuse(server)?.medianRate)],
+      ['best × libfuse', ({ bestRate }, { server }) => ratio(bestRate, libfuse(server)?.bestRate)],
     )
   }
   if (uring) columns.push(['× libfuse io_uring', ({ medianRate }) => ratio(medianRate, uring.medianRate)])
@@ -107,20 +105,18 @@ export function reportTargets(results: readonly RowResult[]): string {
     if (!row.target) return []
     const { against, ratio: wanted } = row.target
     const lines = linesOf(row, servers, 0)
-    const yardsticks = lines.filter((line) => line.result.server.role === against)
-    const yardstick = better(yardsticks.map((line) => line.summary))
-    const typical = yardsticks.find((line) => line.summary.medianRate === yardstick?.medianRate)
     return servers
       .filter(({ server }) => server.role === 'hawser')
       .map((result) => {
         const what = [`${row.title} (${result.server.label})`, against, `${wanted.toFixed(2)}×`]
         const line = lines.find((line) => line.result === result)
-        if (!line || !yardstick || !typical)
-          return [...what, missing, missing, missing, missing, reasonOf(result)]
-        const value = line.summary.medianRate / yardstick.medianRate
-        const paired = pairedRatio(line.rates, typical.rates)
-        const best = line.summary.bestRate / yardstick.bestRate
-        const latency = yardstick.p50 / line.summary.p50
+        const yardstick = yardstickOf(lines, against, result.server)
+        if (!line || !yardstick) return [...what, missing, missing, missing, missing, reasonOf(result)]
+        const { summary } = yardstick
+        const value = line.summary.medianRate / summary.medianRate
+        const paired = pairedRatio(line.rates, yardstick.rates)
+        const best = line.summary.bestRate / summary.bestRate
+        const latency = summary.p50 / line.summary.p50
         const verdict = value >= wanted ? 'reached' : 'missed'
         return [...what, ...[value, paired, best, latency].map(times), verdict]
       })
@@ -128,6 +124,24 @@ export function reportTargets(results: readonly RowResult[]): string {
   if (table.length === 0) return ''
   const header = ['figure', 'against', 'wanted', 'median', 'same round', 'best', 'p50', 'verdict']
   return ['## Targets', '', ...markdownTable([header, ...table])].join('\n')
+}
+
+/** The best figures of the servers of a role that serve extended attributes as this one does, and the rounds of the one with the best median. */
+function yardstickOf(
+  lines: readonly Line[],
+  role: ServerSpec['role'],
+  server: ServerSpec,
+): { summary: Yardstick; rates: number[] } | undefined {
+  const like = lines.filter(
+    ({ result }) =>
+      result.server.role === role &&
+      (result.server.xattr === undefined ||
+        server.xattr === undefined ||
+        result.server.xattr === server.xattr),
+  )
+  const summary = better(like.map((line) => line.summary))
+  const typical = like.find((line) => line.summary.medianRate === summary?.medianRate)
+  return summary && typical && { summary, rates: typical.rates }
 }
 
 function reasonOf({ state, problem }: ServerResult): string {

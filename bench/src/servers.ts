@@ -28,6 +28,8 @@ export interface ServerSpec {
   /** 'libfuse' servers are the yardstick of their family; 'hawser' ones are held to the targets. */
   role: 'native' | 'libfuse' | 'libfuse-uring' | 'hawser' | 'peer'
   profiles: readonly Profile[]
+  /** Whether extended attributes are served, each of which may cost a request: compared with a yardstick that does the same. */
+  xattr?: boolean
   /** The server must have an io_uring open, or it does not run as the label says. */
   usesUring?: boolean
   /** What is not as for the others. */
@@ -59,8 +61,10 @@ export const servers: readonly ServerSpec[] = [
   },
   hawserMemory('hawser-memory', '**hawser memory**', 'wire'),
   hawserMemory('hawser-memory-nodes', '**hawser memory, node layer**', 'node'),
-  passthroughLl('passthrough_ll-s', 'passthrough_ll -s', ['-s']),
-  passthroughLl('passthrough_ll-mt', 'passthrough_ll, threads', []),
+  passthroughLl('passthrough_ll-s', 'passthrough_ll -s', ['-s'], false),
+  passthroughLl('passthrough_ll-mt', 'passthrough_ll, threads', [], false),
+  passthroughLl('passthrough_ll-s-xattr', 'passthrough_ll -s, xattr', ['-s'], true),
+  passthroughLl('passthrough_ll-mt-xattr', 'passthrough_ll, threads, xattr', [], true),
   {
     ...passthroughHp('passthrough_hp', 'passthrough_hp', [], 'peer'),
     locate: (tools) => tools.passthroughHp,
@@ -109,12 +113,8 @@ export const servers: readonly ServerSpec[] = [
       ],
     ],
   },
-  hawser('hawser', '**hawser**', ''),
-  {
-    // passthrough_ll says ENOSYS to extended attributes, and is asked no more.
-    ...hawser('hawser-noxattr', '**hawser, noxattr**', ',noxattr,noacl'),
-    profiles: plain,
-  },
+  hawser('hawser', '**hawser**', true),
+  { ...hawser('hawser-noxattr', '**hawser, noxattr**', false), profiles: plain },
 ]
 
 function libfuseMemory(id: string, label: string, flags: string[]): ServerSpec {
@@ -144,17 +144,20 @@ function hawserMemory(id: string, label: string, layer: string): ServerSpec {
   }
 }
 
-function passthroughLl(id: string, label: string, flags: string[]): ServerSpec {
+function passthroughLl(id: string, label: string, flags: string[], xattr: boolean): ServerSpec {
   return {
     id,
     label,
     family: 'passthrough',
     role: 'libfuse',
     profiles: plain,
+    xattr,
     locate: (tools) => tools.passthroughLl,
     command: ({ path, source, mountPoint, profile }) => {
       const cache = profile === 'uncached' ? 'cache=never,timeout=0' : 'cache=auto,timeout=1'
-      return [path, '-f', ...flags, '-o', `source=${source},${cache},default_permissions`, mountPoint]
+      // Without, it says ENOSYS to the first request for one, and is asked no more.
+      const options = `source=${source},${cache},default_permissions,${xattr ? 'xattr' : 'no_xattr'}`
+      return [path, '-f', ...flags, '-o', options, mountPoint]
     },
   }
 }
@@ -177,18 +180,19 @@ function passthroughHp(id: string, label: string, flags: string[], role: ServerS
   }
 }
 
-function hawser(id: string, label: string, extra: string): ServerSpec {
+function hawser(id: string, label: string, xattr: boolean): ServerSpec {
   return {
     id,
     label,
     family: 'passthrough',
     role: 'hawser',
     profiles: ['uncached', 'cached', 'kernel-passthrough'],
+    xattr,
     locate: (tools) => tools.hawser,
     command: ({ path, source, mountPoint, profile }) => {
       const cache = profile === 'uncached' ? 'cache=never' : 'cache=auto'
       const passthrough = profile === 'kernel-passthrough' ? 'passthrough=auto' : 'passthrough=off'
-      const options = `${cache},${passthrough},default_permissions${extra}`
+      const options = `${cache},${passthrough},default_permissions${xattr ? '' : ',noxattr,noacl'}`
       return [process.execPath, path, 'mount', source, mountPoint, '--foreground', '-o', options]
     },
   }

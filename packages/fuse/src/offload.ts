@@ -7,8 +7,11 @@ import { native, type Pool } from './native.js'
 export const Lane = { POOL: 0, ORDERED: 1, OWN: 2 } as const
 export type Lane = (typeof Lane)[keyof typeof Lane]
 
-/** Threads of the pool. Each costs about 20 KiB while it sleeps in a system call. */
-const POOL_THREADS = 16
+/**
+ * Threads of the pool at most; each is started when all others are busy. It costs about 20 KiB while it sleeps in a system call,
+ * and as many calls as there are threads may wait for a source that does not answer before others have to.
+ */
+const POOL_THREADS = 256
 
 interface Job {
   done: (result: number) => void
