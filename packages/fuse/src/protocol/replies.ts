@@ -13,6 +13,8 @@ const BODY = OUT_HEADER_SIZE / 4
 const SECONDS_MAX = 0x7fffffff
 /** Bytes up to which copying costs less than another entry of writev(2). */
 const COPY_MAX = 16384
+/** Buffers of one writev(2), which takes 1024 with the reply's header (UIO_MAXIOV). */
+const GATHERED_MAX = 1023
 
 function put64(words: Uint32Array, at: number, value: number): void {
   words[at] = value
@@ -270,8 +272,10 @@ export class BytesReply extends Reply {
     }
   }
   #gather(buffers: Uint8Array[]): void {
+    // Here, where what is no buffer is still the handler's failure.
+    const gathered = buffers.length > GATHERED_MAX ? [Buffer.concat(buffers)] : buffers
     this.inPlace(0)
-    this.message.gathered = buffers
+    this.message.gathered = gathered
   }
   /** Memory for the payload, page-aligned: fill it, then call `inPlace`. */
   get payload(): Buffer {
