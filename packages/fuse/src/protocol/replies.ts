@@ -390,13 +390,18 @@ export class XattrReply extends BytesReply {
 /** GETLK: the lock that is in the way, or F_UNLCK. */
 export class LockReply extends Reply {
   static readonly size = 24
-  set(lock: { start: number; end: number; type: number; pid: number }): void {
+  set(lock: { start: number | bigint; end: number | bigint; type: number; pid: number }): void {
     const words = this.message.output
-    put64(words, BODY, lock.start)
+    const put = (at: number, value: number | bigint) => {
+      if (typeof value === 'number') return put64(words, at, value)
+      words[at] = Number(BigInt.asUintN(32, value))
+      words[at + 1] = Number(BigInt.asUintN(32, value >> 32n))
+    }
+    put(BODY, lock.start)
     if (lock.end === Number.POSITIVE_INFINITY) {
       words[BODY + 2] = 0xffffffff
       words[BODY + 3] = 0x7fffffff
-    } else put64(words, BODY + 2, lock.end)
+    } else put(BODY + 2, lock.end)
     words[BODY + 4] = lock.type
     words[BODY + 5] = lock.pid
   }
