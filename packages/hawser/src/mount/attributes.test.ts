@@ -325,6 +325,44 @@ test('uid=, gid= and umask= are what everything shows', needsRoot, async (t) => 
   assert.equal(owner.alive, true)
 })
 
+test('whoever uid= and gid= show as the owner may make files, and nobody else', needsRoot, async (t) => {
+  const place = new Workspace(t)
+  const source = place.ext4(64)
+  mkdirSync(join(source, 'directory'), { mode: 0o755 })
+  mkdirSync(join(source, 'group'))
+  chmodSync(join(source, 'group'), 0o575)
+  const { mountpoint: top } = await place.serve(source, { allowOther: true, uid: 64001, gid: 64101 })
+  const owner = await user(t, 64001, 64002, [])
+  const member = await user(t, 64003, 64101, [])
+  const other = await user(t, 64003, 64003, [])
+  const makeIn = async (peer: Peer, directory: string) => {
+    const at = (name: string) => join(top, directory, `${name}-${peer.pid}`)
+    const fds = [
+      await peer.sys.open(at('file'), c.O_CREAT | c.O_WRONLY, 0o644),
+      await peer.sys.open(join(top, directory), c.O_TMPFILE | c.O_RDWR, 0o600),
+    ]
+    const others = [
+      await peer.sys.mkdir(at('directory'), 0o755),
+      await peer.sys.mkfifo(at('fifo'), 0o644),
+      await peer.sys.symlink('target', at('symlink')),
+    ]
+    return [...fds.map((fd) => Math.min(fd, 0)), ...others].map((result) =>
+      result < 0 ? errnoName(result) : '',
+    )
+  }
+  const [all, none] = [new Array(5).fill(''), new Array(5).fill('EACCES')]
+  assert.deepEqual(await makeIn(owner, 'directory'), all)
+  assert.deepEqual(await makeIn(member, 'directory'), none)
+  assert.deepEqual(await makeIn(member, 'group'), all)
+  assert.deepEqual(await makeIn(other, 'group'), none)
+  for (const name of readdirSync(join(source, 'directory'))) {
+    assert.deepEqual(
+      [lstatSync(join(source, 'directory', name)).uid, lstatSync(join(top, 'directory', name)).uid],
+      [0, 64001],
+    )
+  }
+})
+
 for (const cache of ['never', 'auto'] as const)
   test(`statx tells the time of birth of the source, cache=${cache}`, needsRoot, async (t) => {
     const place = new Workspace(t)
