@@ -52,7 +52,8 @@ for (const name of ['fuse', 'test-kit']) {
     '-pthread',
     '-Wall',
     '-Wextra',
-    '-Werror',
+    // A compiler newer than ours may warn of more: that is for CI to see, not for who installs.
+    ...(process.env.CI ? ['-Werror'] : []),
     '-DNAPI_VERSION=8',
     `-I${include}`,
     '-o',

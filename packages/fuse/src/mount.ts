@@ -1,3 +1,4 @@
+import { checkSessionOptions } from './check-options.js'
 import { type Device, type DeviceOptions, openDevice, type UnmountMode } from './device/index.js'
 import { FuseError } from './errors.js'
 import type { Filesystem } from './filesystem.js'
@@ -45,6 +46,9 @@ export async function mount(
   } = options
   if (allowRoot && deviceOptions.allowOther)
     throw new FuseError('FUSE_OPTION', 'allow_root and allow_other exclude each other')
+  checkSessionOptions({ maxInFlight, maxMemory, features })
+  if (features?.idmap && !deviceOptions.defaultPermissions && !mountpoint.startsWith('/dev/fd/'))
+    throw new FuseError('FUSE_OPTION', 'the feature idmap needs defaultPermissions')
   const device = await openDevice({
     ...deviceOptions,
     mountpoint,

@@ -1,4 +1,4 @@
-import { readlinkSync } from 'node:fs'
+import { readFileSync, readlinkSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { checked, FilesystemError } from '../errors.js'
 import { constants, errno, native, sys } from '../native.js'
@@ -6,6 +6,7 @@ import { findMount, type MountEntry, readMounts } from './mountinfo.js'
 import { cString, ownThread } from './system.js'
 
 // statx(2), linux/stat.h
+const STATX_MNT_ID = 0x1000
 const STATX_MNT_ID_UNIQUE = 0x4000
 const AT_STATX_DONT_SYNC = 0x4000
 const STATX_SIZE = 256
@@ -43,8 +44,9 @@ export async function identify(fd: number): Promise<Identity> {
     const addresses = [native.address(path), flags, mask, native.address(statx)]
     checked(await ownThread([path, statx], sys.statx, fd, ...addresses))
   }
-  await ask(0)
-  const mountId = Number(readU64(statx, MNT_ID))
+  await ask(STATX_MNT_ID)
+  const told = (readU32(statx, MASK) & STATX_MNT_ID) !== 0
+  const mountId = told ? Number(readU64(statx, MNT_ID)) : mountIdFromProc(fd)
   await ask(STATX_MNT_ID_UNIQUE)
   const unique = (readU32(statx, MASK) & STATX_MNT_ID_UNIQUE) !== 0
   return {
@@ -56,6 +58,11 @@ export async function identify(fd: number): Promise<Identity> {
     mountId,
     uniqueId: unique ? readU64(statx, MNT_ID) : undefined,
   }
+}
+
+/** The mount's id as /proc tells it (proc_pid_fdinfo(5)): before Linux 5.8, statx(2) does not. It asks no file system. */
+export function mountIdFromProc(fd: number): number {
+  return Number(/^mnt_id:\s*(\d+)/m.exec(readFileSync(`/proc/self/fdinfo/${fd}`, 'latin1'))?.[1])
 }
 
 // The kernel writes in this machine's byte order.

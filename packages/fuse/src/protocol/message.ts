@@ -66,7 +66,7 @@ export class Message {
     this.input = new Uint32Array(input.buffer, start, this.capacity >> 2)
     this.inputBytes = Buffer.from(input.buffer as ArrayBuffer, start, this.capacity)
     this.inputAddress = native.address(this.inputBytes)
-    const output = alignedBefore(PAYLOAD, maxPayload + PAGE_SIZE)
+    const output = alignedBefore(PAYLOAD, payload + PAGE_SIZE)
     this.output = new Uint32Array(output.buffer, output.byteOffset, output.length >> 2)
     this.outputBytes = Buffer.from(output.buffer as ArrayBuffer, output.byteOffset, output.length)
     this.outputAddress = native.address(this.outputBytes)

@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import { errno } from '../native.js'
 import { type Fields, type Frame, made, number, replyTo, sent, signed } from './frames.test.util.js'
 import { encodeInit } from './init.js'
-import { type Message, PAYLOAD } from './message.js'
+import { Message, PAYLOAD } from './message.js'
 import * as r from './replies.js'
 import { encodeName } from './text.js'
 
@@ -328,6 +328,17 @@ test('a value that the caller has no room for is ERANGE, one that fits is sent',
   message.begin(40)
   new r.XattrReply(message).value(Buffer.from('two'))
   assert.equal(sent(message).toString('latin1', 16), 'two')
+})
+
+test('an extended attribute may be longer than a WRITE', () => {
+  const message = new Message(4096)
+  message.begin(40)
+  message.input[10] = 65536
+  for (const length of [12_000, 16_384, 65_536]) {
+    new r.XattrReply(message).value(Buffer.alloc(length))
+    assert.equal(message.failed, false)
+  }
+  assert.ok(new r.XattrReply(message).payload.length >= 65_536)
 })
 
 test('no timeout at all, fractions of a second, and for ever', () => {

@@ -13,6 +13,8 @@ const BODY = OUT_HEADER_SIZE / 4
 const SECONDS_MAX = 0x7fffffff
 /** Bytes up to which copying costs less than another entry of writev(2). */
 const COPY_MAX = 16384
+/** Buffers of one writev(2), which takes 1024 with the reply's header (UIO_MAXIOV). */
+const GATHERED_MAX = 1023
 
 function put64(words: Uint32Array, at: number, value: number): void {
   words[at] = value
@@ -277,8 +279,10 @@ export class BytesReply extends Reply {
     }
   }
   #gather(buffers: Uint8Array[]): void {
+    // Here, where what is no buffer is still the handler's failure.
+    const gathered = buffers.length > GATHERED_MAX ? [Buffer.concat(buffers)] : buffers
     this.inPlace(0)
-    this.message.gathered = buffers
+    this.message.gathered = gathered
   }
   /** Memory for the payload, page-aligned: fill it, then call `inPlace`. */
   get payload(): Buffer {
@@ -393,13 +397,18 @@ export class XattrReply extends BytesReply {
 /** GETLK: the lock that is in the way, or F_UNLCK. */
 export class LockReply extends Reply {
   static readonly size = 24
-  set(lock: { start: number; end: number; type: number; pid: number }): void {
+  set(lock: { start: number | bigint; end: number | bigint; type: number; pid: number }): void {
     const words = this.message.output
-    put64(words, BODY, lock.start)
+    const put = (at: number, value: number | bigint) => {
+      if (typeof value === 'number') return put64(words, at, value)
+      words[at] = Number(BigInt.asUintN(32, value))
+      words[at + 1] = Number(BigInt.asUintN(32, value >> 32n))
+    }
+    put(BODY, lock.start)
     if (lock.end === Number.POSITIVE_INFINITY) {
       words[BODY + 2] = 0xffffffff
       words[BODY + 3] = 0x7fffffff
-    } else put64(words, BODY + 2, lock.end)
+    } else put(BODY + 2, lock.end)
     words[BODY + 4] = lock.type
     words[BODY + 5] = lock.pid
   }

@@ -507,6 +507,19 @@ export class LockRequest extends HandleRequest {
   get start(): number {
     return u64(this.message.input, ARGS + 4)
   }
+  /** Ranges may lie anywhere in 63 bits: what numbers cannot tell exactly, words do. */
+  get startLow(): number {
+    return this.message.input[ARGS + 4]
+  }
+  get startHigh(): number {
+    return this.message.input[ARGS + 5]
+  }
+  get endLow(): number {
+    return this.message.input[ARGS + 6]
+  }
+  get endHigh(): number {
+    return this.message.input[ARGS + 7]
+  }
   get end(): number {
     const { input } = this.message
     return input[ARGS + 7] === 0x7fffffff && input[ARGS + 6] === 0xffffffff

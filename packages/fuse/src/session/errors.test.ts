@@ -44,6 +44,16 @@ const reads: Record<string, [Read, string, RegExp?]> = {
   ],
   tooLong: [(request, reply) => reply.inPlace(request.size + 1), 'EIO', /refused a reply/],
   noBuffer: [(_, reply) => reply.data([new Uint16Array(3) as never]), 'EIO', /refused a reply/],
+  noBufferAmongMany: [
+    (_, reply) => reply.data([...Array.from({ length: 1500 }, () => Buffer.alloc(8)), 'text' as never]),
+    'EIO',
+    /must be an instance of Buffer/,
+  ],
+  noBufferAmongManyLater: [
+    async (_, reply) => reply.data([...Array.from({ length: 1500 }, () => Buffer.alloc(8)), 'text' as never]),
+    'EIO',
+    /must be an instance of Buffer/,
+  ],
   badDescriptor: [(_, reply) => reply.descriptor(-2 >>> 1, 0, 10), 'EBADF'],
   badDescriptorAside: [(_, reply) => reply.descriptor(1 << 29, 0, 10, 2), 'EBADF'],
   twice: [

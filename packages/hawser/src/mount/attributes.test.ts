@@ -16,6 +16,7 @@ import {
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { constants, Opcode } from '@hawser/fuse'
 import {
   constants as c,
   errnoName,
@@ -25,6 +26,8 @@ import {
   posix,
   type User,
 } from '@hawser/test-kit'
+import { openPassthrough } from '../sources/passthrough/index.js'
+import { name, RawClient, u32, u64 } from '../test-support/raw-client.js'
 import { needsRoot, run, Workspace } from '../test-support/workspace.js'
 
 async function user(t: TestContext, uid: number, gid: number, groups: number[]): Promise<Peer> {
@@ -136,6 +139,55 @@ test('chattr and lsattr', needsRoot, async (t) => {
     run('lsattr', '-p', top).replaceAll(top, ''),
     run('lsattr', '-p', source).replaceAll(source, ''),
   )
+})
+
+test('whose flags a user may change is checked here too: older kernels do not', needsRoot, async (t) => {
+  const place = new Workspace(t)
+  const source = place.ext4(64)
+  for (const name of ['own', 'foreign']) writeFileSync(join(source, name), '')
+  chownSync(join(source, 'own'), 64001, 64001)
+  const { filesystem, features } = openPassthrough({
+    directory: source,
+    cache: 'never',
+    readOnly: false,
+    kernelPassthrough: false,
+    forwardLocks: false,
+    submounts: false,
+    xattr: true,
+    acl: false,
+  })
+  const client = await RawClient.connect(filesystem, features)
+  place.atEnd(() => client.close())
+  const [NODUMP, IMMUTABLE, XNODUMP, XAPPEND] = [0x40, 0x10, 0x80, 0x10]
+  const change = async (uid: number, file: string, command: number, flags: number) => {
+    const node = Number((await client.request(Opcode.LOOKUP, 1, name(file))).body.readBigUInt64LE(0))
+    const size = command === constants.FS_IOC_SETFLAGS ? 4 : 28
+    const argument = Buffer.alloc(size)
+    argument.writeUInt32LE(flags)
+    const fh = (await client.request(Opcode.OPEN, node, u32(c.O_RDONLY, 0))).body.readBigUInt64LE(0)
+    client.uid = uid
+    const { error } = await client.request(
+      Opcode.IOCTL,
+      node,
+      u64(fh),
+      u32(0, command),
+      u64(0),
+      u32(size, 0),
+      argument,
+    )
+    client.uid = 0
+    return error === 0 ? '' : errnoName(-error)
+  }
+  const { FS_IOC_SETFLAGS: plain, FS_IOC_FSSETXATTR: extended } = constants
+  assert.equal(await change(64001, 'foreign', plain, NODUMP), 'EPERM')
+  assert.equal(await change(64001, 'foreign', extended, XNODUMP), 'EPERM')
+  assert.equal(await change(64001, 'own', plain, IMMUTABLE), 'EPERM')
+  assert.equal(await change(64001, 'own', extended, XAPPEND), 'EPERM')
+  assert.match(run('lsattr', source), /^-+e-* .*\/own$/m)
+  assert.equal(await change(64001, 'own', plain, 0x80000 | NODUMP), '')
+  assert.match(run('lsattr', source), /^-+d-+e-* .*\/own$/m)
+  assert.equal(await change(0, 'own', plain, 0x80000 | IMMUTABLE), '')
+  run('chattr', '-i', join(source, 'own'))
 })
 
 /** The same on the mount and on the source itself, which must end alike. */
@@ -271,6 +323,44 @@ test('uid=, gid= and umask= are what everything shows', needsRoot, async (t) => 
   assert.equal(posix.chown(join(top, 'file'), 64001, 64101), 0)
   assert.equal(statSync(join(source, 'file')).uid, 0)
   assert.equal(owner.alive, true)
+})
+
+test('whoever uid= and gid= show as the owner may make files, and nobody else', needsRoot, async (t) => {
+  const place = new Workspace(t)
+  const source = place.ext4(64)
+  mkdirSync(join(source, 'directory'), { mode: 0o755 })
+  mkdirSync(join(source, 'group'))
+  chmodSync(join(source, 'group'), 0o575)
+  const { mountpoint: top } = await place.serve(source, { allowOther: true, uid: 64001, gid: 64101 })
+  const owner = await user(t, 64001, 64002, [])
+  const member = await user(t, 64003, 64101, [])
+  const other = await user(t, 64003, 64003, [])
+  const makeIn = async (peer: Peer, directory: string) => {
+    const at = (name: string) => join(top, directory, `${name}-${peer.pid}`)
+    const fds = [
+      await peer.sys.open(at('file'), c.O_CREAT | c.O_WRONLY, 0o644),
+      await peer.sys.open(join(top, directory), c.O_TMPFILE | c.O_RDWR, 0o600),
+    ]
+    const others = [
+      await peer.sys.mkdir(at('directory'), 0o755),
+      await peer.sys.mkfifo(at('fifo'), 0o644),
+      await peer.sys.symlink('target', at('symlink')),
+    ]
+    return [...fds.map((fd) => Math.min(fd, 0)), ...others].map((result) =>
+      result < 0 ? errnoName(result) : '',
+    )
+  }
+  const [all, none] = [new Array(5).fill(''), new Array(5).fill('EACCES')]
+  assert.deepEqual(await makeIn(owner, 'directory'), all)
+  assert.deepEqual(await makeIn(member, 'directory'), none)
+  assert.deepEqual(await makeIn(member, 'group'), all)
+  assert.deepEqual(await makeIn(other, 'group'), none)
+  for (const name of readdirSync(join(source, 'directory'))) {
+    assert.deepEqual(
+      [lstatSync(join(source, 'directory', name)).uid, lstatSync(join(top, 'directory', name)).uid],
+      [0, 64001],
+    )
+  }
 })
 
 for (const cache of ['never', 'auto'] as const)

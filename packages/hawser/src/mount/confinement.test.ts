@@ -18,7 +18,7 @@ import { needsRoot, Workspace } from '../test-support/workspace.js'
 
 const ROOT = 1
 
-async function raw(t: TestContext): Promise<{ client: RawClient; folder: string; outside: string }> {
+async function raw(t: TestContext) {
   const place = new Workspace(t)
   const folder = place.directory()
   const outside = place.directory('outside')
@@ -41,7 +41,7 @@ async function raw(t: TestContext): Promise<{ client: RawClient; folder: string;
   })
   const client = await RawClient.connect(filesystem, features)
   place.atEnd(() => client.close())
-  return { client, folder, outside }
+  return { client, folder, outside, filesystem }
 }
 
 const nodeOf = (body: Buffer) => Number(body.readBigUInt64LE(0))
@@ -125,7 +125,7 @@ test(
 )
 
 test('nodes and handles that were never given are refused', needsRoot, async (t) => {
-  const { client } = await raw(t)
+  const { client, filesystem } = await raw(t)
   for (const node of [0, 2, 77, 2 ** 31, 2 ** 32 + 1, 2 ** 52, 2 ** 60]) {
     const { error } = await client.request(Opcode.GETATTR, node, u32(0, 0), u64(0))
     assert.equal(errnoName(error), 'ESTALE', `node ${node}`)
@@ -136,7 +136,9 @@ test('nodes and handles that were never given are refused', needsRoot, async (t)
     assert.equal(errnoName(read.error), 'EBADF', `handle ${fh}`)
     const listed = await client.request(Opcode.READDIR, ROOT, u64(fh, 0), u32(4096, 0), u64(0), u32(0, 0))
     assert.equal(errnoName(listed.error), 'EBADF', `handle ${fh}`)
-    await client.request(Opcode.RELEASE, ROOT, u64(fh), u32(0, 0), u64(0))
+    for (const release of [Opcode.RELEASE, Opcode.RELEASEDIR])
+      await client.request(release, ROOT, u64(fh), u32(0, 0), u64(0))
+    assert.equal(filesystem.handleCount, 0)
   }
   assert.equal((await client.request(Opcode.GETATTR, ROOT, u32(0, 0), u64(0))).error, 0)
 })

@@ -11,7 +11,9 @@ export async function startMount(request: MountRequest): Promise<RunningMount> {
   const url = parseSource(request.source)
   const privileged = process.geteuid?.() === 0
   const descriptor = mountpoint.startsWith('/dev/fd/')
-  const source = open(url.path, request)
+  // Whoever mounted a descriptor has chosen whether the kernel checks permissions; with ACLs it does so in any case.
+  const acl = options.acl || (descriptor && privileged && options.allowOther)
+  const source = open(url.path, { ...request, options: { ...options, acl } })
   if (!source.operations.resolver.root.isolated && !descriptor) refuseInside(url.path, mountpoint)
   const mounted = await mount(source.filesystem, mountpoint, {
     fsname: options.fsname ?? request.source,

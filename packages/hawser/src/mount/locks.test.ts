@@ -145,9 +145,9 @@ for (const kind of kinds) {
 test('ranges: the lock in the way is told, a range is unlocked in the middle', needsRoot, async (t) => {
   const { actors } = await setup(t, { locks: 'source' })
   const [mounted, direct] = actors
-  const set = ({ peer, fd }: Actor, type: number, start: number, length: number) =>
+  const set = ({ peer, fd }: Actor, type: number, start: number | bigint, length: number) =>
     peer.sys.setLock(fd, c.F_SETLK, type, start, length)
-  const ask = async ({ peer, fd }: Actor, start: number, length: number) => {
+  const ask = async ({ peer, fd }: Actor, start: number | bigint, length: number) => {
     const found = await peer.sys.getLock(fd, c.F_GETLK, c.F_WRLCK, start, length)
     if (typeof found === 'number') throw new Error(errnoName(found))
     return found.type === c.F_UNLCK ? 'free' : [found.type, Number(found.start), Number(found.length)]
@@ -163,6 +163,19 @@ test('ranges: the lock in the way is told, a range is unlocked in the middle', n
   // To the end of the file, wherever that will be.
   assert.equal(await set(mounted, c.F_WRLCK, 1000, 0), 0)
   assert.deepEqual(await ask(direct, 2 ** 40, 1), [c.F_WRLCK, 1000, 0])
+  // Beyond what numbers tell apart, single bytes still are.
+  const far = 2n ** 62n + 1n
+  assert.equal(await set(mounted, c.F_UNLCK, 0, 0), 0)
+  assert.equal(await set(mounted, c.F_WRLCK, far, 1), 0)
+  assert.equal(await ask(direct, far - 1n, 1), 'free')
+  assert.equal(await ask(direct, far + 1n, 1), 'free')
+  assert.equal(errnoName(await set(direct, c.F_WRLCK, far, 1)), 'EAGAIN')
+  assert.equal(await set(direct, c.F_WRLCK, far + 1n, 2), 0)
+  const found = await mounted.peer.sys.getLock(mounted.fd, c.F_GETLK, c.F_WRLCK, far - 1n, 10)
+  assert.ok(typeof found === 'object')
+  assert.deepEqual([found.start, found.length], [far + 1n, 2n])
+  assert.equal(await set(direct, c.F_UNLCK, 0, 0), 0)
+  assert.equal(await set(mounted, c.F_WRLCK, 1000, 0), 0)
   // POSIX: any close of the file gives up all locks of the process.
   const again = await mounted.peer.sys.open(`/proc/self/fd/${mounted.fd}`, c.O_RDONLY)
   assert.equal(await mounted.peer.sys.close(again), 0)

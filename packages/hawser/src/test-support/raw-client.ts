@@ -39,6 +39,8 @@ export class RawClient {
   readonly #serverFd: number
   readonly #session: Session
   #unique = 2
+  /** Whom requests come from. */
+  uid = 0
 
   private constructor(filesystem: Filesystem, features: Features) {
     const pair = new Int32Array(2)
@@ -72,7 +74,7 @@ export class RawClient {
     const frame = Buffer.concat([
       u32(HEADER + data.length, opcode),
       u64(this.#unique, node),
-      u32(0, 0, process.pid, 0),
+      u32(this.uid, this.uid, process.pid, 0),
       data,
     ])
     this.#unique += 2

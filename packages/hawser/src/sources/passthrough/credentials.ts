@@ -12,6 +12,8 @@ const GROUPS_MAX = 65536
 export class Credentials {
   /** Whether this process may take other identities: it is root. */
   readonly privileged = native.syscall(sys.geteuid) === 0
+  /** Files are shown as owned by others than they are: the kernel has checked permission by what is shown. */
+  ownersShown = false
   readonly #groups = memory(GROUPS_MAX * 4)
 
   /**
@@ -36,7 +38,7 @@ export class Credentials {
     const group = request.supplementaryGroup
     const groups = this.#groups
     groups.words[0] = group
-    const result = native.syscallAs(
+    let result = native.syscallAs(
       uid,
       gid,
       groups.address,
@@ -54,23 +56,25 @@ export class Credentials {
     if (result !== -errno.EACCES && result !== -errno.EPERM) return result
     // The kernel has allowed it already (default_permissions), perhaps by a group that an ACL names: ask which it has.
     const count = this.#groupsOf(request.pid)
-    return count === 0
-      ? result
-      : native.syscallAs(
-          uid,
-          gid,
-          groups.address,
-          count,
-          umask,
-          number,
-          a0,
-          a1,
-          a2,
-          a3,
-          attr,
-          identity,
-          handle,
-        )
+    if (count > 0)
+      result = native.syscallAs(
+        uid,
+        gid,
+        groups.address,
+        count,
+        umask,
+        number,
+        a0,
+        a1,
+        a2,
+        a3,
+        attr,
+        identity,
+        handle,
+      )
+    if (!this.ownersShown || (result !== -errno.EACCES && result !== -errno.EPERM)) return result
+    // Whoever is shown as the owner of a directory may make files in it, which are the real owner's affair.
+    return native.syscallAs(0, 0, 0, 0, umask, number, a0, a1, a2, a3, attr, identity, handle)
   }
 
   /** Fills in a process's supplementary groups, and how many; 0 where it cannot be told. */

@@ -16,6 +16,7 @@ export interface PassthroughSource {
 export function openPassthrough(options: PassthroughOptions): PassthroughSource {
   const root = openSourceRoot(options.directory, options.submounts)
   const operations = new Passthrough(root, options)
+  operations.credentials.ownersShown = options.uid !== undefined || options.gid !== undefined
   const timeout = TIMEOUTS[options.cache]
   const filesystem = new NodeFilesystem(operations, {
     nodes: operations.resolver.nodes,

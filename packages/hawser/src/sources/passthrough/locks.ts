@@ -13,6 +13,11 @@ import {
 import { type Memory, memory } from './memory.js'
 import type { Resolver } from './resolver.js'
 
+/** A position, exact wherever it is: programs lock single bytes near the end of what there can be. */
+function word(low: number, high: number): bigint {
+  return (BigInt(high) << 32n) | BigInt(low)
+}
+
 /** Locks on the source's own files, so that they hold between this mount and everybody else. */
 export class LockOperations {
   readonly #resolver: Resolver
@@ -43,8 +48,8 @@ export class LockOperations {
     const start = lock.bytes.readBigInt64LE(8)
     reply.set({
       type: lock.bytes.readInt16LE(0),
-      start: Number(start),
-      end: length === 0n ? Number.POSITIVE_INFINITY : Number(start + length - 1n),
+      start,
+      end: length === 0n ? Number.POSITIVE_INFINITY : start + length - 1n,
       pid: Math.max(0, lock.bytes.readInt32LE(24)),
     })
   }
@@ -122,10 +127,11 @@ export class LockOperations {
   /** struct flock with 64-bit offsets: type, whence, start @8, len @16, pid @24. */
   #encode(request: LockRequest): Memory {
     const lock = memory(32)
-    const { start, end } = request
+    const start = word(request.startLow, request.startHigh)
+    const end = word(request.endLow, request.endHigh)
     lock.bytes.writeInt16LE(request.type, 0)
-    lock.bytes.writeBigInt64LE(BigInt(start), 8)
-    lock.bytes.writeBigInt64LE(end === Number.POSITIVE_INFINITY ? 0n : BigInt(end) - BigInt(start) + 1n, 16)
+    lock.bytes.writeBigInt64LE(start, 8)
+    lock.bytes.writeBigInt64LE(request.end === Number.POSITIVE_INFINITY ? 0n : end - start + 1n, 16)
     return lock
   }
 }

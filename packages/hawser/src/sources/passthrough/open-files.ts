@@ -53,7 +53,8 @@ export class OpenFiles implements HandleTable<number> {
   /** Forgets a descriptor; the caller closes it. */
   close(fd: number): void {
     const node = this.#node[fd]
-    if (node === 0) return
+    // Undefined for what no descriptor can be.
+    if (!node) return
     let head = this.#nodes.openFd(node)
     if (head === fd) head = this.#next[fd]
     else
