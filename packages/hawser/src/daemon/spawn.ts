@@ -1,12 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import type { Socket } from 'node:net'
-import { fileURLToPath } from 'node:url'
+import { join } from 'node:path'
 import { redact } from '../telemetry/log.js'
 import type { ServeRequest, StartCall, StartReport } from './request.js'
 
 // The background process's descriptor towards us, as main.ts knows it.
 const REPORT_DESCRIPTOR = 3
-const program = fileURLToPath(new URL('./main.js', import.meta.url))
+const program = join(import.meta.dirname, '../../bin/daemon.js')
 
 let early: ChildProcess | undefined
 
