@@ -2,7 +2,7 @@ import { closeSync, openSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { runtimeDirectory } from '../daemon/registry.js'
 import type { ServeRequest, StartReport } from '../daemon/request.js'
-import { spawnDaemon } from '../daemon/spawn.js'
+import { dismissEarly, spawnDaemon } from '../daemon/spawn.js'
 import type { LogFormat, LogLevel } from '../telemetry/log.js'
 import { absoluteSource, canonicalMountpoint, isDescriptor, isUnder } from './paths.js'
 import { configurationFiles, resolveSettings, type Settings } from './settings.js'
@@ -173,6 +173,7 @@ function describe(request: ServeRequest, message: string): string {
 }
 
 async function mountInForeground(request: ServeRequest): Promise<void> {
+  dismissEarly()
   const { serve } = await import('../daemon/serve.js')
   try {
     await serve(request, { needsRegistry: false, ready: () => undefined })

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
-import { cpSync, readFileSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { afterEach, beforeEach, describe, it } from 'node:test'
 import { Script } from 'node:vm'
-import { Fixture, program } from './end-to-end.js'
+import { exitOf, Fixture, program, until } from './end-to-end.js'
 
 const limit = { timeout: 120_000 }
 const hawser = dirname(dirname(program))
@@ -41,5 +41,29 @@ describe('the start of a mount', limit, () => {
     assert.equal(code, 1)
     assert.match(stderr, /^hawser: [^\n]*cannot load the FUSE addon [^\n]*native\.node[^\n]*\n$/)
     assert.deepEqual(at.mounted(), [])
+  })
+
+  it('reads no certificates in the background', limit, async () => {
+    at.environment.NODE_EXTRA_CA_CERTS = join(at.folder, 'certificates')
+    at.environment.KEPT = 'kept'
+    writeFileSync(at.environment.NODE_EXTRA_CA_CERTS, '')
+    await at.mount()
+    const [{ pid }] = await at.status()
+    const names = readFileSync(`/proc/${pid}/environ`, 'utf8')
+      .split('\0')
+      .map((line) => line.split('=')[0])
+    assert.ok(names.includes('KEPT') && !names.includes('NODE_EXTRA_CA_CERTS'))
+  })
+
+  it('has no second process where a configuration file says foreground', limit, async () => {
+    const configuration = join(at.folder, 'config/hawser')
+    mkdirSync(configuration, { recursive: true })
+    writeFileSync(join(configuration, 'config.json'), '{"foreground": true}')
+    const server = at.start(process.execPath, [program, 'mount', at.source, at.mountpoint])
+    await until(() => existsSync(at.path('hello')), 'it mounts')
+    const children = () => readFileSync(`/proc/${server.pid}/task/${server.pid}/children`, 'utf8')
+    await until(() => children() === '', 'the other process ends')
+    server.kill('SIGTERM')
+    assert.equal(await exitOf(server), 0)
   })
 })
