@@ -1,4 +1,4 @@
-// The one build step: TypeScript, then the native addons with a plain C compiler. Downloads nothing.
+// The one build step: the native addons with a plain C compiler, TypeScript, then bundles of it. Downloads nothing.
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, renameSync, statSync } from 'node:fs'
 import { createRequire } from 'node:module'
@@ -8,8 +8,8 @@ import { fileURLToPath } from 'node:url'
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const require = createRequire(join(root, 'package.json'))
 
-function run(command, args) {
-  const result = spawnSync(command, args, { cwd: root, stdio: 'inherit' })
+function run(command, args, env = process.env) {
+  const result = spawnSync(command, args, { cwd: root, env, stdio: 'inherit' })
   if (result.error?.code === 'ENOENT')
     fail(
       `${command} is not installed; hawser's addon needs a C compiler (Debian: apt-get install gcc libc6-dev)`,
@@ -64,3 +64,6 @@ for (const name of ['fuse', 'test-kit']) {
 }
 
 run(process.execPath, [join(dirname(require.resolve('typescript/package.json')), 'bin', 'tsc'), '-b'])
+// In a process of its own, without options of Node: they are part of what is compared when compiled code is used.
+const { NODE_OPTIONS: _, ...env } = process.env
+run(process.execPath, [join(root, 'scripts/bundle.mjs')], env)

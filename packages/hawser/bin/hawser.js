@@ -1,9 +1,22 @@
 #!/usr/bin/env node
-import { existsSync } from 'node:fs'
+const { existsSync } = require('node:fs')
+const { join } = require('node:path')
 
-const main = new URL('../dist/cli/main.js', import.meta.url)
-if (!existsSync(main)) {
+const words = process.argv.slice(2)
+
+/** A mount that will probably go to the background, where every millisecond counts. A wrong guess costs some. */
+function isBackgroundMount() {
+  return (
+    (words[0] === 'mount' || words[0] === 'mount-helper') &&
+    words.length > 2 &&
+    !process.env.HAWSER_FOREGROUND &&
+    !words.some((word) => /^(--f|--h|-[fh])/.test(word))
+  )
+}
+
+if (!existsSync(join(__dirname, '../dist/bundle/daemon.js.cache'))) {
   console.error('hawser: not built yet: run `npm ci` (or `npm run build`) in the project folder')
   process.exit(1)
 }
-await import(main.href)
+if (isBackgroundMount()) require('./bundle.js')('background')
+else import('../dist/cli/main.js')

@@ -1,5 +1,6 @@
 // /sbin/mount.hawser: what mount(8) runs for `mount -t hawser` and for a line of /etc/fstab.
 import { mountInBackground, prepare } from './mount.js'
+import { endWithReader } from './run.js'
 import { exitCodes, type ParsedArguments, UsageError, type Verb } from './verb.js'
 
 export const verb: Verb = {
@@ -14,8 +15,10 @@ export const verb: Verb = {
       const { request } = await prepare({ input: call.input, sloppy: call.sloppy })
       if (call.fake) return exitCodes.ok
       const pid = await mountInBackground(request, false)
-      if (call.verbose)
+      if (call.verbose) {
+        endWithReader()
         process.stdout.write(`mount.hawser: ${request.source} on ${request.mountpoint}, process ${pid}\n`)
+      }
       return exitCodes.ok
     } catch (error) {
       // One line and one code, whatever it was: mount(8) adds nothing of its own.

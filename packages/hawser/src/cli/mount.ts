@@ -2,6 +2,7 @@ import { closeSync, openSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { runtimeDirectory } from '../daemon/registry.js'
 import type { ServeRequest, StartReport } from '../daemon/request.js'
+import { dismissEarly, spawnDaemon } from '../daemon/spawn.js'
 import type { LogFormat, LogLevel } from '../telemetry/log.js'
 import { absoluteSource, canonicalMountpoint, isDescriptor, isUnder } from './paths.js'
 import { configurationFiles, resolveSettings, type Settings } from './settings.js'
@@ -151,7 +152,6 @@ async function runBackground(request: ServeRequest, keepOutput: boolean): Promis
   const { file } = request.log
   // The background process could only report this without saying where it looked.
   if (file !== undefined) closeSync(openForAppending(file))
-  const { spawnDaemon } = await import('../daemon/spawn.js')
   return await spawnDaemon(request, keepOutput)
 }
 
@@ -177,6 +177,7 @@ function describe(request: ServeRequest, message: string): string {
 }
 
 async function mountInForeground(request: ServeRequest): Promise<void> {
+  dismissEarly()
   const { serve } = await import('../daemon/serve.js')
   try {
     await serve(request, { needsRegistry: false, ready: () => undefined })

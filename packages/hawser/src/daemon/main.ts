@@ -1,13 +1,7 @@
 // The background process: `hawser mount` starts it, sends it a StartCall and waits for its StartReport.
 import { closeSync, openSync, readSync, writeSync } from 'node:fs'
 import type { StartCall, StartReport } from './request.js'
-
-// Somebody waits for this start, and loading is most of it: everything is asked for at once, not each in its turn.
-const loading = Promise.all([
-  import('./serve.js'),
-  import('../mount/index.js'),
-  import('./control-server.js'),
-])
+import { serve } from './serve.js'
 
 const REPORT_DESCRIPTOR = 3
 
@@ -34,34 +28,36 @@ function letOutputGo(): void {
   openSync('/dev/null', 'r+') // takes the lowest free number: 2
 }
 
-let reported = false
-try {
-  const [{ serve }] = await loading
-  // Only now: reading waits, and would stop the loading.
-  const call = readCall()
-  if (call === undefined) process.exit(1)
-  if (!call.keepOutput) letOutputGo()
-  await serve(call.request, {
-    needsRegistry: true,
-    ready() {
-      // EPIPE when the parent was killed: then nobody knows of this mount, and it is taken back.
-      report({ ok: true, pid: process.pid })
-      reported = true
-    },
-  })
-  process.exit(0)
-} catch (error) {
-  if (!reported) {
-    const {
-      code,
-      stack,
-      message = String(error),
-    } = error as { code?: unknown; stack?: string; message?: string }
-    try {
-      report({ ok: false, message, code: typeof code === 'string' ? code : undefined, stack })
-    } catch {
-      // The parent has gone: nobody to tell.
+async function main(): Promise<never> {
+  let reported = false
+  try {
+    const call = readCall()
+    if (call === undefined) process.exit(1)
+    if (!call.keepOutput) letOutputGo()
+    await serve(call.request, {
+      needsRegistry: true,
+      ready() {
+        // EPIPE when the parent was killed: then nobody knows of this mount, and it is taken back.
+        report({ ok: true, pid: process.pid })
+        reported = true
+      },
+    })
+    process.exit(0)
+  } catch (error) {
+    if (!reported) {
+      const {
+        code,
+        stack,
+        message = String(error),
+      } = error as { code?: unknown; stack?: string; message?: string }
+      try {
+        report({ ok: false, message, code: typeof code === 'string' ? code : undefined, stack })
+      } catch {
+        // The parent has gone: nobody to tell.
+      }
     }
+    process.exit(1)
   }
-  process.exit(1)
 }
+
+void main()

@@ -4,10 +4,13 @@
 import { rmSync, writeFileSync } from 'node:fs'
 import type { Server } from 'node:net'
 import { setImmediate, setTimeout as sleep } from 'node:timers/promises'
+import { boundsNanoseconds } from '@hawser/fuse'
+import { startMount } from '../mount/index.js'
 import type { RunningMount } from '../mount/types.js'
 import { errorMessage, Logger, redact } from '../telemetry/log.js'
 import type { MetricsServer } from '../telemetry/metrics-server.js'
 import { processFacts } from '../telemetry/process.js'
+import { serveControl } from './control-server.js'
 import type { ControlRequest, StatisticsReply, StatusReply, UnmountMode, UnmountReply } from './protocol.js'
 import { newId, prepareRuntimeDirectory, Registration, type RegistryEntry } from './registry.js'
 import type { ServeRequest } from './request.js'
@@ -27,12 +30,9 @@ const GRACE_MILLISECONDS = 5000
 
 /** Mounts, serves and returns when the mount has ended; throws if it cannot be mounted. */
 export async function serve(request: ServeRequest, hooks: ServeHooks): Promise<void> {
-  // Loading overlaps with what is done until it is needed.
-  const mounting = import('../mount/index.js')
-  mounting.catch(() => undefined)
   const server = new MountServer(request, new Logger(request.log))
   try {
-    await server.start(await mounting, hooks)
+    await server.start(hooks)
   } catch (error) {
     await server.abandon()
     throw error
@@ -48,19 +48,19 @@ class MountServer {
   #entry: RegistryEntry | undefined
   #control: Server | undefined
   #metrics: MetricsServer | undefined
-  #bounds: readonly number[] = []
   readonly #unmounting = new Set<Promise<void>>()
   #cancelled = false
   /** What the last signal asked for. */
   #stopping: UnmountMode | undefined
-  readonly #started = performance.now()
+  // Seconds. For performance.now(), Node would load a module first.
+  readonly #started = process.uptime()
 
   constructor(request: ServeRequest, logger: Logger) {
     this.#request = request
     this.#logger = logger
   }
 
-  async start(module: typeof import('../mount/index.js'), hooks: ServeHooks): Promise<void> {
+  async start(hooks: ServeHooks): Promise<void> {
     const { source, mountpoint, options, flags, metrics, notes, pidFile } = this.#request
     const { log } = this.#logger
     this.#handleSignals()
@@ -73,9 +73,7 @@ class MountServer {
       log('info', `metrics on ${this.#metrics.url}`)
     }
     await this.#openRegistry(hooks.needsRegistry)
-    // What is loaded once it is mounted may lie beneath the mount point.
-    this.#bounds = (await import('@hawser/fuse')).boundsNanoseconds
-    const mount = await module.startMount({ source, mountpoint, options, flags, log })
+    const mount = await startMount({ source, mountpoint, options, flags, log })
     this.#mount = mount
     if (this.#cancelled) throw new Error('interrupted')
     this.#entry = {
@@ -129,7 +127,6 @@ class MountServer {
     try {
       prepareRuntimeDirectory(runtimeDirectory, process.geteuid!())
       const registration = new Registration(runtimeDirectory, newId())
-      const { serveControl } = await import('./control-server.js')
       this.#control = await serveControl(registration.socket, (request) => this.#answer(request))
       this.#registration = registration
     } catch (error) {
@@ -174,10 +171,10 @@ class MountServer {
       mountpoint: mount.mountpoint,
       source: redact(mount.source),
       since: this.#entry!.since,
-      uptime: (performance.now() - this.#started) / 1000,
+      uptime: process.uptime() - this.#started,
       engine: mount.engine,
       passthrough: mount.options.passthrough !== 'off',
-      boundsNanoseconds: this.#bounds,
+      boundsNanoseconds,
       statistics: mount.statistics(),
       memory: { residentBytes, heapBytes },
       cpuSeconds,
@@ -261,9 +258,9 @@ class MountServer {
       engine: mount?.engine ?? 'none',
       version: this.#request.version,
       statistics: mount?.statistics() ?? none,
-      boundsNanoseconds: this.#bounds,
+      boundsNanoseconds,
       passthrough: this.#request.options.passthrough !== 'off',
-      startTime: (performance.timeOrigin + this.#started) / 1000,
+      startTime: performance.timeOrigin / 1000 + this.#started,
       ...processFacts(),
     }
   }

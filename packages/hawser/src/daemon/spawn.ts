@@ -1,12 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import type { Socket } from 'node:net'
-import { fileURLToPath } from 'node:url'
+import { join } from 'node:path'
 import { redact } from '../telemetry/log.js'
 import type { ServeRequest, StartCall, StartReport } from './request.js'
 
 // The background process's descriptor towards us, as main.ts knows it.
 const REPORT_DESCRIPTOR = 3
-const program = fileURLToPath(new URL('./main.js', import.meta.url))
+const program = join(import.meta.dirname, '../../bin/daemon.js')
 
 let early: ChildProcess | undefined
 
@@ -18,10 +18,20 @@ export function launchEarly(words: readonly string[]): void {
   early = launch(words)
 }
 
+/** It was a wrong guess: that process ends. */
+export function dismissEarly(): void {
+  early?.stdio[REPORT_DESCRIPTOR]?.destroy()
+  early = undefined
+}
+
 function launch(words: readonly string[]): ChildProcess {
+  const env = { ...process.env }
+  // Node reads these certificates when it starts, which takes longer than the rest of a mount. It opens no TLS connection.
+  delete env.NODE_EXTRA_CA_CERTS
   const child = spawn(process.execPath, [...process.execArgv, program, ...words.map(redact)], {
     detached: true,
     cwd: '/',
+    env,
     stdio: ['ignore', 'ignore', 'inherit', 'pipe'],
   })
   // Whoever waits for a report hears of it; nobody else needs to.

@@ -13,7 +13,10 @@ export class SourceError extends Error {
   readonly code = 'HAWSER_SOURCE'
 }
 
-/** Parses `/path`, `path` and `dir:/path`. */
+/**
+ * Parses `/path`, `path` and `dir:/path`. A kind of source that speaks TLS needs NODE_EXTRA_CA_CERTS, which daemon/spawn.ts
+ * keeps from the background process.
+ */
 export function parseSource(source: string): SourceUrl {
   if (source === '') throw new SourceError('the source is empty: give a directory')
   const scheme = /^([a-z][a-z0-9+.-]*):/.exec(source)?.[1]

@@ -1,0 +1,17 @@
+const { readFileSync } = require('node:fs')
+const { join } = require('node:path')
+const { pathToFileURL } = require('node:url')
+const { Script } = require('node:vm')
+
+/** Runs a program that scripts/bundle.mjs has made: one file and what V8 made of it, so that nothing is compiled here. */
+module.exports = (name) => {
+  const folder = join(__dirname, '../dist/bundle')
+  const filename = join(folder, `${name}.js`)
+  const script = new Script(readFileSync(filename, 'latin1'), {
+    filename,
+    // Another Node than the one that built refuses it, and compiles.
+    cachedData: readFileSync(`${filename}.cache`),
+  })
+  const importModule = (path) => import(pathToFileURL(join(folder, path)).href)
+  script.runInThisContext()(require, importModule, folder)
+}
