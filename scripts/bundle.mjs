@@ -11,15 +11,23 @@ const dist = join(dirname(fileURLToPath(import.meta.url)), '../packages/hawser/d
 const folder = join(dist, 'bundle')
 const fresh = `${folder}.new`
 
+const fuse = dirname(dirname(fileURLToPath(import.meta.resolve('@hawser/fuse'))))
+const contains = (parent, file) => !relative(parent, file).startsWith('..')
+
 /** Modules keep their places: what they say of themselves, and what they import on demand, which stays outside. */
 const places = {
   name: 'places',
-  resolveId: (source, importer, { kind }) =>
-    kind === 'dynamic-import' && source.startsWith('.')
-      ? { id: relative(folder, resolve(dirname(importer), source)), external: true }
-      : undefined,
+  resolveId(source, importer, { kind }) {
+    if (kind !== 'dynamic-import' || !source.startsWith('.')) return undefined
+    if (!contains(dist, importer))
+      throw new Error(`${importer} imports ${source} on demand: not from a bundle`)
+    return { id: relative(folder, resolve(dirname(importer), source)), external: true }
+  },
   transform(code, id) {
-    const file = `__dirname + ${JSON.stringify(`/${relative(folder, id)}`)}`
+    const [base, place] = contains(fuse, id)
+      ? ['__fuse', relative(fuse, id)]
+      : ['__dirname', relative(folder, id)]
+    const file = `require('node:path').join(${base}, ${JSON.stringify(place)})`
     return code
       .replaceAll('import.meta.dirname', `require('node:path').dirname(${file})`)
       .replaceAll('import.meta.url', `require('node:url').pathToFileURL(${file}).href`)
@@ -42,7 +50,7 @@ async function bundle(name, input) {
     // ASCII: a byte a character, in the file and in memory.
     .replace(/[^\0-\x7f]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`)
   const filename = join(folder, `${name}.js`)
-  const source = `(function (require, __import, __dirname) {${code}\n})`
+  const source = `(function (require, __import, __dirname, __fuse) {${code}\n})`
   writeFileSync(join(fresh, `${name}.js`), source)
   writeFileSync(join(fresh, `${name}.js.cache`), compile(source, filename))
 }

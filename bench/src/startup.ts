@@ -1,9 +1,10 @@
 // From the exec of `hawser mount` to its exit, when the mount answers, in turns with `node -e 0`: the program is two
 // processes of Node. Arguments: how often (default 9), another hawser program.
+import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { killAll, run, sleep } from './processes.js'
+import { sleep } from './processes.js'
 import { median } from './statistics.js'
 import { repository } from './tools.js'
 
@@ -20,30 +21,36 @@ for (const [name, value] of Object.entries(process.env)) {
   if (!name.startsWith('HAWSER_')) env[name] ??= value
 }
 
-async function time(argv: readonly string[]): Promise<number> {
-  return (await run(argv, { env })).milliseconds
+/** Milliseconds until it has ended; starting it counts, and is the same for all. */
+function time(...words: string[]): number {
+  const begin = process.hrtime.bigint()
+  const { status } = spawnSync(node, words, { env, stdio: ['ignore', 'ignore', 'inherit'] })
+  const end = process.hrtime.bigint()
+  if (status !== 0) throw new Error(`node ${words.join(' ')}: status ${status}`)
+  return Number(end - begin) / 1e6
 }
 
 async function mountOnce(): Promise<number> {
-  const milliseconds = await time([node, program, 'mount', source, mountpoint, '--pid-file', pidFile])
+  const milliseconds = time(program, 'mount', source, mountpoint, '--pid-file', pidFile)
   const server = `/proc/${readFileSync(pidFile, 'utf8').trim()}`
-  await run([node, program, 'umount', mountpoint], { env })
+  time(program, 'umount', mountpoint)
   while (existsSync(server)) await sleep(10)
   return milliseconds
 }
 
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, killAll)
+// Ctrl-C ends the program that is being measured, and so this one by an error.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => undefined)
 mkdirSync(source)
 mkdirSync(mountpoint)
 const times = { 'node -e 0': [] as number[], 'hawser mount': [] as number[] }
 try {
   // The first round fills the kernel's caches.
   for (let round = 0; round <= Number(rounds); round++) {
-    times['node -e 0'][round] = await time([node, '-e', '0'])
+    times['node -e 0'][round] = time('-e', '0')
     times['hawser mount'][round] = await mountOnce()
   }
 } finally {
-  await run([node, program, 'umount', '--lazy', mountpoint], { env }).catch(() => undefined)
+  spawnSync(node, [program, 'umount', '--lazy', mountpoint], { env })
   rmSync(folder, { recursive: true, force: true })
 }
 const certificates = process.env.NODE_EXTRA_CA_CERTS ? ', which reads NODE_EXTRA_CA_CERTS' : ''

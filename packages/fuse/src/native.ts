@@ -1,5 +1,4 @@
 // The addon's functions, typed. Every call returns a value of 0 or more, or the negated errno.
-import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
 
 /** Memory that the addon may read or write: an address from `address()` plus a byte offset. 0 is NULL. */
@@ -342,8 +341,11 @@ type Addon = Omit<
 }
 
 function load(): Addon {
+  // As require() does it, without a search for what is known.
+  const module = { exports: {} as Addon }
   try {
-    return createRequire(import.meta.url)(path) as Addon
+    process.dlopen(module, path)
+    return module.exports
   } catch (error) {
     throw new Error(
       `cannot load the FUSE addon ${path}: ${(error as Error).message}; build it with \`npm run build\` (needs a C compiler)`,

@@ -7,6 +7,7 @@ import { exitOf, Fixture, program, until } from './end-to-end.js'
 
 const limit = { timeout: 120_000 }
 const hawser = dirname(dirname(program))
+const fuse = join(hawser, '../fuse')
 const bundles = join(hawser, 'dist/bundle')
 
 describe('the start of a mount', limit, () => {
@@ -25,23 +26,37 @@ describe('the start of a mount', limit, () => {
     })
   }
 
-  it('works with a Node that did not build it, and says so where nothing is built', limit, async () => {
-    // Beside the copy there is no addon, so this is also how that is reported.
-    const copy = join(at.folder, 'packages/hawser')
-    for (const name of ['bin', 'package.json'])
-      cpSync(join(hawser, name), join(copy, name), { recursive: true })
-    const call = [join(copy, 'bin/hawser.js'), 'mount', at.source, at.mountpoint]
-    const unbuilt = await at.run(process.execPath, call)
-    assert.equal(unbuilt.code, 1)
-    assert.match(unbuilt.stderr, /^hawser: not built yet: [^\n]*npm run build[^\n]*\n$/)
+  it(
+    'is that of an installed package, of a Node that did not build it, and says what is missing',
+    limit,
+    async () => {
+      const modules = join(at.folder, 'node_modules')
+      const call = [join(modules, 'hawser/bin/hawser.js'), 'mount', at.source, at.mountpoint]
+      const install = (from: string, to: string, names: readonly string[]) => {
+        for (const name of names) cpSync(join(from, name), join(modules, to, name), { recursive: true })
+      }
+      install(hawser, 'hawser', ['bin', 'package.json'])
+      const unbuilt = await at.run(process.execPath, call)
+      assert.equal(unbuilt.code, 1)
+      assert.match(unbuilt.stderr, /^hawser: not built yet: [^\n]*npm run build[^\n]*\n$/)
 
-    cpSync(bundles, join(copy, 'dist/bundle'), { recursive: true })
-    for (const name of ['background', 'daemon']) writeFileSync(join(copy, `dist/bundle/${name}.js.cache`), '')
-    const { code, stderr } = await at.run(process.execPath, call)
-    assert.equal(code, 1)
-    assert.match(stderr, /^hawser: [^\n]*cannot load the FUSE addon [^\n]*native\.node[^\n]*\n$/)
-    assert.deepEqual(at.mounted(), [])
-  })
+      install(hawser, 'hawser', ['dist'])
+      for (const name of ['background', 'daemon']) {
+        writeFileSync(join(modules, `hawser/dist/bundle/${name}.js.cache`), '')
+      }
+      install(fuse, '@hawser/fuse', ['dist', 'package.json'])
+      const { code, stderr } = await at.run(process.execPath, call)
+      assert.equal(code, 1)
+      assert.match(stderr, /^hawser: [^\n]*cannot load the FUSE addon [^\n]*native\.node[^\n]*\n$/)
+      assert.deepEqual(at.mounted(), [])
+
+      install(fuse, '@hawser/fuse', ['build'])
+      assert.deepEqual(await at.run(process.execPath, call), { code: 0, stdout: '', stderr: '' })
+      assert.equal(readFileSync(at.path('hello'), 'utf8'), 'hello, world\n')
+      const again = await at.run(process.execPath, call)
+      assert.match(again.stderr, /^hawser: [^\n]*already mounted[^\n]*\n$/)
+    },
+  )
 
   it('reads no certificates in the background', limit, async () => {
     at.environment.NODE_EXTRA_CA_CERTS = join(at.folder, 'certificates')
