@@ -8,8 +8,12 @@ const IDLE_MILLISECONDS = 60_000
 export type ControlHandler = (request: ControlRequest) => unknown | Promise<unknown>
 
 /** Listens on a Unix socket that only its owner can open; settles when it does. */
-export function serveControl(path: string, handler: ControlHandler): Promise<Server> {
-  const server = createServer((socket) => converse(socket, handler))
+export function serveControl(
+  path: string,
+  handler: ControlHandler,
+  idleMilliseconds = IDLE_MILLISECONDS,
+): Promise<Server> {
+  const server = createServer((socket) => converse(socket, handler, idleMilliseconds))
   server.maxConnections = CONNECTION_LIMIT
   return new Promise((resolve, reject) => {
     server.once('error', reject)
@@ -24,19 +28,24 @@ export function serveControl(path: string, handler: ControlHandler): Promise<Ser
   })
 }
 
-function converse(socket: Socket, handler: ControlHandler): void {
+function converse(socket: Socket, handler: ControlHandler, idleMilliseconds: number): void {
   let pending = ''
+  let unanswered = 0
   let turn: Promise<void> = Promise.resolve()
   socket.setEncoding('utf8')
-  socket.setTimeout(IDLE_MILLISECONDS, () => socket.destroy())
+  // Who waits for an answer is not idle, and would take the end of the connection for that of the process.
+  socket.setTimeout(idleMilliseconds)
+  socket.on('timeout', () => unanswered === 0 && socket.destroy())
   socket.on('error', () => socket.destroy())
   socket.on('data', (text: string) => {
     pending += text
     const lines = pending.split('\n')
     pending = lines.pop() ?? ''
     for (const line of lines) {
+      unanswered++
       turn = turn.then(async () => {
         const reply = await answer(line, handler)
+        unanswered--
         if (socket.writable) socket.write(`${JSON.stringify(reply)}\n`)
       })
     }

@@ -68,6 +68,17 @@ describe('the control socket', () => {
     assert.deepEqual(await raw('x'.repeat(REQUEST_LIMIT + 1), 1), [])
   })
 
+  it('lets go of who says nothing, not of who waits for an answer', { timeout: 20_000 }, async (t) => {
+    const slow = join(folder, 'slow.sock')
+    const late = () => new Promise((resolve) => setTimeout(() => resolve({ mountpoint: '/late' }), 500))
+    const patient = await serveControl(slow, late, 50)
+    t.after(() => patient.close())
+    const client = await ControlClient.open(slow)
+    t.after(() => client.close())
+    assert.deepEqual(await client.ask({ verb: 'unmount', mode: 'clean' }, 10_000), { mountpoint: '/late' })
+    await client.closed
+  })
+
   it('tells its client what went wrong', async () => {
     const client = await ControlClient.open(path)
     const busy = (error: unknown) => error instanceof ControlError && error.code === 'EBUSY'
