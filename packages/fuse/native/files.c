@@ -12,6 +12,8 @@
 #include <unistd.h>
 
 static void fill_attributes(struct fuse_attr *attr, const struct statx *stat) {
+  // Its last field is 'padding' in headers before 7.32.
+  memset(attr, 0, sizeof *attr);
   attr->ino = stat->stx_ino;
   attr->size = stat->stx_size;
   attr->blocks = stat->stx_blocks;
@@ -28,7 +30,6 @@ static void fill_attributes(struct fuse_attr *attr, const struct statx *stat) {
   // The kernel's new_decode_dev(): minor's low 8 bits, 12 bits of major, the rest of minor.
   attr->rdev = (stat->stx_rdev_minor & 0xff) | (stat->stx_rdev_major << 8) | ((stat->stx_rdev_minor & ~0xffu) << 12);
   attr->blksize = stat->stx_blksize;
-  attr->flags = 0;
 }
 
 int stat_file(int directory, const char *path, int flags, struct fuse_attr *attr, struct identity *identity, bool handle) {

@@ -22,6 +22,19 @@ const reads: Record<string, [Read, string, RegExp?]> = {
   other: [() => thrown(new TypeError('a bug')), 'EIO', /READ of node \d+ failed: TypeError: a bug/],
   undefined: [() => thrown(undefined), 'EIO', /READ/],
   text: [() => thrown('text'), 'EIO', /failed: text/],
+  symbol: [() => thrown(Symbol('odd')), 'EIO', /failed: Symbol\(odd\)/],
+  withoutText: [() => thrown(Object.create(null)), 'EIO', /READ/],
+  hostile: [
+    () =>
+      thrown({
+        get stack() {
+          throw new Error('no')
+        },
+      }),
+    'EIO',
+    /cannot be shown/,
+  ],
+  rejectedSymbol: [() => Promise.reject(Symbol('odd')), 'EIO', /Symbol/],
   notANodeError: [() => thrown(Object.assign(new Error('x'), { code: 'ENOENT' })), 'EIO', /x/],
   rejected: [async () => thrown(new FilesystemError('ESTALE')), 'ESTALE'],
   rejectedOther: [async () => thrown(new Error('later')), 'EIO', /later/],

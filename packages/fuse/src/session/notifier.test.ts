@@ -146,13 +146,17 @@ test('requests are sent once more, and answered once', needsRoot, async (t) => {
     },
   )
   const { path, host, mounted } = await serveFilesystem(t, filesystem)
-  const clients = await Promise.all([startClient(t), startClient(t)])
+  const [asks, ...clients] = await Promise.all([startClient(t), startClient(t), startClient(t)])
   const read = (index: number) =>
     clients[index].run(({ fs }, file) => fs.readFileSync(file, 'latin1'), `${path}/${['one', 'two'][index]}`)
   const texts = [read(0), read(1)]
   await begun.promise
-  host.notifier.resend()
-  await host.notifier.flush()
+  for (let times = 0; times < 3; times++) {
+    host.notifier.resend()
+    await host.notifier.flush()
+    // Who asks later is answered later.
+    await asks.run(({ fs }, file) => fs.statSync(file).size, `${path}/one`)
+  }
   answers[0].resolve()
   assert.equal(await texts[0], 'bytes')
   answers[1].resolve()

@@ -126,8 +126,6 @@ export class DeviceNotifier implements Notifier {
       frame.writeInt32LE(high | 0, at + 4)
     })
     if (data) frame.set(data, start)
-    this.#queued++
-    this.#queuedBytes += length
     const finish = (result: number) => {
       this.#queuedBytes -= length
       if (--this.#queued === 0) this.#drained()
@@ -142,6 +140,8 @@ export class DeviceNotifier implements Notifier {
         this.#log(`the kernel refused notification ${code}: errno ${-result}`)
     }
     offloadTo(Lane.ORDERED, finish, frame, sys.write, this.#fd, native.address(frame), frame.length)
+    this.#queued++
+    this.#queuedBytes += length
   }
 
   #drained(): void {

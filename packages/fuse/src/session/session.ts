@@ -1,3 +1,4 @@
+import { inspect } from 'node:util'
 import { errnoName, FilesystemError, FuseError } from '../errors.js'
 import type { Filesystem, Host } from '../filesystem.js'
 import { errno, native, sys } from '../native.js'
@@ -40,6 +41,15 @@ const GRACE_MS = 5000
 /** In the upper half of a unique: the kernel sent the request once more (FUSE_UNIQUE_RESEND). */
 const RESENT = 0x80000000
 
+/** Anything may be thrown, also what cannot be made a string. */
+function describe(error: unknown): string {
+  try {
+    return String((error as Error)?.stack ?? (typeof error === 'string' ? error : inspect(error)))
+  } catch {
+    return 'with something that cannot be shown'
+  }
+}
+
 /** Serves one file system on one /dev/fuse connection. */
 export class Session implements EngineOwner {
   readonly statistics = new Statistics()
@@ -69,7 +79,15 @@ export class Session implements EngineOwner {
     this.#supported = supportedOpcodes(filesystem)
     this.#features = options.features ?? {}
     this.#access = options.access
-    this.#log = options.log ?? ((level, message) => level !== 'debug' && console.error(`fuse: ${message}`))
+    const log: SessionLog =
+      options.log ?? ((level, message) => level !== 'debug' && console.error(`fuse: ${message}`))
+    this.#log = (level, message) => {
+      try {
+        log(level, message)
+      } catch {
+        // Whoever waits for an answer gets it all the same.
+      }
+    }
     this.#fd = fd
     const maxWrite = this.#features.maxWrite ?? 1 << 20
     this.#messages = new Messages(
@@ -176,7 +194,7 @@ export class Session implements EngineOwner {
   #takenOver(message: p.Message): boolean {
     const { input } = message
     for (const earlier of this.#messages.inFlight)
-      if (earlier.input[2] === input[2] && earlier.input[3] === input[3] - RESENT) {
+      if (earlier.input[2] === input[2] && (earlier.input[3] | RESENT) >>> 0 === input[3]) {
         earlier.input[3] = earlier.output[3] = input[3]
         message.replyLength = 0
         return true
@@ -230,7 +248,7 @@ export class Session implements EngineOwner {
 
   /** A failure of what nobody waits for. */
   #unheard(what: string, error: unknown): void {
-    this.#log('error', `${what} failed: ${(error as Error)?.stack ?? error}`)
+    this.#log('error', `${what} failed: ${describe(error)}`)
   }
 
   #sent(onSent: () => void): void {
@@ -333,7 +351,7 @@ export class Session implements EngineOwner {
     )
       return -number
     const operation = p.opcodeNames[message.opcode] ?? message.opcode
-    this.#log('error', `${operation} of node ${message.input[4]} failed: ${(error as Error)?.stack ?? error}`)
+    this.#log('error', `${operation} of node ${message.input[4]} failed: ${describe(error)}`)
     return errno.EIO
   }
 

@@ -325,6 +325,38 @@ test('uid=, gid= and umask= are what everything shows', needsRoot, async (t) => 
   assert.equal(owner.alive, true)
 })
 
+test('trusted attributes are listed for root only', needsRoot, async (t) => {
+  const place = new Workspace(t)
+  const source = place.ext4(64)
+  writeFileSync(join(source, 'file'), '')
+  const path = join(source, 'file')
+  for (const name of ['user.a', 'trusted.b', 'trusted.c', 'user.long'])
+    assert.equal(posix.setxattr(path, name, 'value'), 0)
+  chmodSync(path, 0o666)
+  const { mountpoint } = await place.serve(source, { allowOther: true })
+  const peer = await user(t, 64001, 64001, [])
+  const seen = join(mountpoint, 'file')
+  assert.deepEqual(posix.listxattr(seen), posix.listxattr(path))
+  assert.deepEqual(await peer.sys.listxattr(seen), await peer.sys.listxattr(path))
+  assert.deepEqual(await peer.sys.listxattr(seen), ['user.a', 'user.long'])
+  assert.equal(await peer.sys.listxattr(seen, 10), -c.ERANGE)
+})
+
+test('a device made in a set-group-ID directory has the directory’s group', needsRoot, async (t) => {
+  const place = new Workspace(t)
+  const source = place.ext4(64)
+  for (const top of [source, (await place.serve(source, { allowOther: true })).mountpoint]) {
+    const directory = join(top, top === source ? 'beneath' : 'through')
+    mkdirSync(directory)
+    chownSync(directory, 0, 64101)
+    chmodSync(directory, 0o2777)
+    // Root in another group: only it may make devices.
+    const peer = await user(t, 0, 64001, [])
+    assert.equal(await peer.sys.mknod(join(directory, 'device'), c.S_IFCHR | 0o600, 1, 3), 0)
+    assert.equal(lstatSync(join(directory, 'device')).gid, 64101)
+  }
+})
+
 test('whoever uid= and gid= show as the owner may make files, and nobody else', needsRoot, async (t) => {
   const place = new Workspace(t)
   const source = place.ext4(64)

@@ -290,6 +290,51 @@ for (const privileged of [true, false])
     },
   )
 
+test(
+  'unprivileged: a file below more directories than there are descriptors gets its link where it was asked for',
+  needsRoot,
+  async (t) => {
+    const place = new Workspace(t)
+    const source = join(place.ext4(), 'source')
+    mkdirSync(source)
+    const DEPTH = 1500
+    // Deeper than a path may be long: each directory is made in the one above.
+    const down = (make: boolean, from: string): number => {
+      let fd = posix.open(from, c.O_PATH)
+      for (let i = 0; i < DEPTH; i++) {
+        if (make) mkdirSync(`/proc/self/fd/${fd}/d`)
+        const next = posix.openat(fd, 'd', c.O_PATH)
+        posix.close(fd)
+        fd = next
+      }
+      return fd
+    }
+    const bottom = down(true, source)
+    writeFileSync(`/proc/self/fd/${bottom}/file`, 'content')
+    posix.close(bottom)
+    mkdirSync(join(source, 'top'))
+    mkdirSync(join(source, 'flood'))
+    for (let i = 0; i < FLOOD; i++) mkdirSync(join(source, 'flood', `${i}`))
+    const session = await place.unprivileged()
+    run('chown', '-R', `${session.uid}`, source)
+    const server = await place.serveUnprivileged(session, source, {
+      allowOther: true,
+      cache: 'never',
+      passthrough: 'off',
+    })
+    const top = place.seen(session, server.mountpoint)
+    const directory = down(false, top)
+    const fd = posix.openat(directory, 'file', c.O_PATH)
+    t.after(() => [fd, directory].map(posix.close))
+    // Everything but what is looked into last is given up.
+    for (let i = 0; i < FLOOD; i++) posix.access(join(top, 'flood', `${i}`, 'none'), 0)
+    posix.access(join(top, 'top/none'), 0)
+    assert.equal(posix.link(`/proc/self/fd/${fd}`, join(top, 'top/linked'), c.AT_SYMLINK_FOLLOW), 0)
+    assert.equal(readFileSync(join(source, 'top/linked'), 'utf8'), 'content')
+    run('rm', '-rf', source)
+  },
+)
+
 test('what is not removed after all costs no descriptor', needsRoot, async (t) => {
   const place = new Workspace(t)
   const source = place.tmpfs()

@@ -7,6 +7,7 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  statfsSync,
   statSync,
   writeFileSync,
 } from 'node:fs'
@@ -139,6 +140,17 @@ test(
     assert.ok(!readdirSync(join(source, 'inner')).includes('under'))
   },
 )
+
+test('submounts: each tells its own free space', needsRoot, async (t) => {
+  const place = new Workspace(t)
+  const { source } = twoFilesystems(place)
+  const small = place.tmpfs('size=1m')
+  mkdirSync(join(source, 'small'))
+  run('mount', '--bind', small, join(source, 'small'))
+  const { mountpoint } = await place.serve(source, { submounts: true })
+  for (const part of ['.', 'small'])
+    assert.equal(statfsSync(join(mountpoint, part)).blocks, statfsSync(join(source, part)).blocks, part)
+})
 
 test('submounts, without root: two file systems with equal inode numbers', needsRoot, async (t) => {
   const place = new Workspace(t)

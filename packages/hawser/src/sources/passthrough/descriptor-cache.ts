@@ -1,4 +1,4 @@
-import { native, sys } from '@hawser/fuse'
+import { native } from '@hawser/fuse'
 import type { PassthroughNodes } from './node-table.js'
 
 /** In a node's record: what follows is a pinned descriptor, not a slot of the cache. */
@@ -47,7 +47,8 @@ export class DescriptorCache {
     const slot = this.#hand
     this.#hand = (slot + 1) % length
     if (this.#fd[slot] >= 0) {
-      native.syscall(sys.close, this.#fd[slot])
+      // Not now: who handles a request may have been given it a moment ago.
+      native.closeSoon(this.#fd[slot])
       this.#nodes.setDescriptor(this.#node[slot], -1)
     } else this.#size++
     this.#node[slot] = node

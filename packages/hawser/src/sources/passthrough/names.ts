@@ -16,6 +16,7 @@ import {
   sys,
 } from '@hawser/fuse'
 import type { Credentials } from './credentials.js'
+import { Identity } from './identity.js'
 import { memory, text } from './memory.js'
 import { Resolver } from './resolver.js'
 
@@ -92,7 +93,11 @@ export class NameOperations {
     // Devices are made with the server's privilege (the kernel has checked the caller's), then given to the caller.
     if (device && (request.uid !== 0 || request.gid !== 0) && this.#credentials.privileged) {
       checked(native.syscallAs(0, 0, 0, 0, umask, sys.mknodat, directory, name.address, mode, rdev))
-      native.syscall(sys.fchownat, directory, name.address, request.uid, request.gid, c.AT_SYMLINK_NOFOLLOW)
+      checked(this.#resolver.stat(directory, 0, 0))
+      // Of a set-group-ID directory it has the group already.
+      const inherits = (this.#resolver.identity.words[Identity.MODE] & c.S_ISGID) !== 0
+      const gid = inherits ? -1 : request.gid
+      native.syscall(sys.fchownat, directory, name.address, request.uid, gid, c.AT_SYMLINK_NOFOLLOW)
     } else
       checked(
         this.#credentials.create(

@@ -368,7 +368,9 @@ export class Passthrough implements NodeOperations<number, number> {
 
   /** Closes a descriptor; where that may free a large file's blocks, by another thread. */
   #close(fd: number, large: boolean): void {
-    if (large || this.#kind === 'remote') void offload(undefined, sys.close, fd)
+    // Where no thread can be had, this one waits.
+    if (large || this.#kind === 'remote')
+      offload(undefined, sys.close, fd).catch(() => native.syscall(sys.close, fd))
     else native.closeSoon(fd)
   }
 
@@ -473,8 +475,9 @@ export class Passthrough implements NodeOperations<number, number> {
     }
   }
 
-  statfs(_node: number, _request: Request, reply: StatfsReply): void {
-    checked(native.statFilesystem(this.resolver.root.fd, reply.address))
+  statfs(node: number, _request: Request, reply: StatfsReply): void {
+    const fd = this.#options.submounts ? this.resolver.pathFd(node) : this.resolver.root.fd
+    checked(native.statFilesystem(fd, reply.address))
   }
   getxattr(node: number, name: Name, request: GetxattrRequest, reply: XattrReply): void {
     this.#xattrs.get(node, name, request, reply)

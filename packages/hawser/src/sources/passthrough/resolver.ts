@@ -133,7 +133,38 @@ export class Resolver {
     return fd
   }
 
+  /** A new O_PATH descriptor of a node, -ESTALE or another negated errno. */
   #reopen(node: number): number {
+    const { nodes } = this
+    // By names from the nearest directory that can be reached otherwise. What lies between is not kept: in a deep tree it would
+    // push out everything else.
+    const way: number[] = []
+    let fd = -1
+    let borrowed = false
+    for (let at = node; fd < 0; at = nodes.parent(at)) {
+      if (at !== node) fd = this.anyFd(at)
+      borrowed = fd >= 0
+      if (!borrowed) fd = this.#openByHandle(at)
+      if (fd >= 0) break
+      if (fd === -errno.ESTALE || nodes.isUnnamed(at)) return -errno.ESTALE
+      way.push(at)
+    }
+    for (let next = way.pop(); next !== undefined; next = way.pop()) {
+      const directory = fd
+      fd = this.#openAndLook(directory, nodes.nameAddress(next), c.O_PATH, this.#wantHandle)
+      if (!borrowed) native.syscall(sys.close, directory)
+      borrowed = false
+      if (fd < 0) return fd === -errno.ENOENT || fd === -errno.ENOTDIR ? -errno.ESTALE : fd
+      if (!nodes.is(next, this.identity.words, 0, this.deviceOf(this.identity.words, 0))) {
+        native.syscall(sys.close, fd)
+        return -errno.ESTALE
+      }
+    }
+    return fd
+  }
+
+  /** -ENOTSUP: it has no handle, or that cannot be used. */
+  #openByHandle(node: number): number {
     const { nodes } = this
     if (this.root.handles && nodes.copyHandle(node, this.#handle.words, this.#handle.bytes)) {
       const device = this.#devices[nodes.device(node)]
@@ -147,13 +178,7 @@ export class Resolver {
         if (fd >= 0 || fd === -errno.ESTALE) return fd
       }
     }
-    if (nodes.isUnnamed(node)) return -errno.ESTALE
-    const directory = this.pathFd(nodes.parent(node))
-    const fd = this.#openAndLook(directory, nodes.nameAddress(node), c.O_PATH, this.#wantHandle)
-    if (fd < 0) return fd === -errno.ENOENT || fd === -errno.ENOTDIR ? -errno.ESTALE : fd
-    if (nodes.is(node, this.identity.words, 0, this.deviceOf(this.identity.words, 0))) return fd
-    native.syscall(sys.close, fd)
-    return -errno.ESTALE
+    return -errno.ENOTSUP
   }
 
   /** openat(2) of one name, following nothing. */

@@ -1,6 +1,7 @@
 import {
   constants as c,
   checked,
+  errno,
   type GetxattrRequest,
   type ListxattrRequest,
   type Name,
@@ -13,6 +14,19 @@ import type { Resolver } from './resolver.js'
 
 /** The longest value and list (XATTR_SIZE_MAX, XATTR_LIST_MAX: linux/limits.h). */
 const VALUE_MAX = 65536
+const TRUSTED = 'trusted.'
+
+/** Removes trusted.* from a list of names in place. Returns what is left of its length, or -ERANGE where there is no room for that. */
+function withoutTrusted(list: Buffer, length: number, room: number): number {
+  let kept = 0
+  for (let at = 0, end: number; at < length; at = end) {
+    end = list.indexOf(0, at) + 1
+    if (list.toString('latin1', at, at + TRUSTED.length) === TRUSTED) continue
+    list.copyWithin(kept, at, end)
+    kept += end - at
+  }
+  return room > 0 && kept > room ? -errno.ERANGE : kept
+}
 
 export class XattrOperations {
   readonly #resolver: Resolver
@@ -43,15 +57,17 @@ export class XattrOperations {
     this.#answer(result, room, reply)
   }
 
-  list(node: number, _request: ListxattrRequest, reply: XattrReply): void {
+  list(node: number, request: ListxattrRequest, reply: XattrReply): void {
     const { room } = reply
+    // trusted.* is for CAP_SYS_ADMIN only, which this process has and its caller has not (xattr(7)).
+    const hides = this.#credentials.privileged && request.uid !== 0
     const result = this.#resolver.call.listxattr(
       this.#descriptor(node),
       this.#open,
       reply.payloadAddress,
-      room === 0 ? 0 : Math.min(room, VALUE_MAX),
+      hides ? VALUE_MAX : room === 0 ? 0 : Math.min(room, VALUE_MAX),
     )
-    this.#answer(result, room, reply)
+    this.#answer(hides && result > 0 ? withoutTrusted(reply.payload, result, room) : result, room, reply)
   }
 
   #answer(result: number, room: number, reply: XattrReply): void {
