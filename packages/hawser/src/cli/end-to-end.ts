@@ -17,7 +17,7 @@ import { fileURLToPath } from 'node:url'
 
 export const program = fileURLToPath(new URL('../../bin/hawser.js', import.meta.url))
 // Long enough for a loaded machine; nothing is asserted about time.
-const PATIENCE_MILLISECONDS = 30_000
+const PATIENCE_MILLISECONDS = 300_000
 
 export interface Finished {
   code: number | null
