@@ -30,7 +30,7 @@ const kitPath = new URL('../../test-kit/dist/index.js', import.meta.url).href
 
 test('the example in memory conforms, but for what it does not claim', {
   ...needsRoot,
-  timeout: 280_000,
+  timeout: 900_000,
 }, async (t) => {
   const { runConformance, runModelChecker } = (await import(kitPath)) as TestKit
   const directory = mountPointIn(t)

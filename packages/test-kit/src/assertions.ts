@@ -59,11 +59,13 @@ export function content(path: posix.Path): Buffer {
 /** The whole file behind a descriptor, read with pread. */
 export function contentOf(fd: number): Buffer {
   const parts: Buffer[] = []
-  for (let at = 0; ; ) {
-    const part = ok(posix.pread(fd, 131072, at))
+  // Most files are small, and memory for a large piece is cleared each time.
+  for (let at = 0, size = 4096; ; ) {
+    const part = ok(posix.pread(fd, size, at))
     if (part.length === 0) return Buffer.concat(parts)
     parts.push(part)
     at += part.length
+    if (part.length === size) size = 131072
   }
 }
 

@@ -2,9 +2,9 @@
 
 import { spawnSync } from 'node:child_process'
 import { chmodSync, copyFileSync } from 'node:fs'
-import type { Capability, Users } from './case.js'
+import type { Capability } from './case.js'
 import { constants as c } from './native.js'
-import { Peer } from './peer.js'
+import type { Peer } from './peer.js'
 import * as posix from './posix.js'
 import { acl } from './posix-acl.js'
 
@@ -60,18 +60,15 @@ function closeIf(fd: number): boolean {
 }
 
 /** Whether processes of other users can be started and can enter the directory; a reason where they cannot. */
-export async function probeUsers(directories: string[], users: Users): Promise<string | undefined> {
+export async function probeUsers(
+  directories: string[],
+  startOther: () => Promise<Peer>,
+): Promise<string | undefined> {
   if (process.geteuid?.() !== 0) return 'only the superuser can act as other users'
-  const peer = await Peer.start(users.other)
-  try {
-    for (const directory of directories) {
-      const result = await peer.sys.access(directory, c.X_OK)
-      if (result < 0) {
-        return `user ${users.other.uid} cannot enter ${directory}: its parents' modes, or a mount without allow_other`
-      }
-    }
-    return undefined
-  } finally {
-    await peer.kill()
+  const { sys } = await startOther()
+  for (const directory of directories) {
+    if ((await sys.access(directory, c.X_OK)) < 0)
+      return `another user cannot enter ${directory}: its parents' modes, or a mount without allow_other`
   }
+  return undefined
 }

@@ -76,7 +76,7 @@ export interface ConformanceCase {
   /** Said within its theme; the full name is `theme: name`. */
   name: string
   requires?: Capability[]
-  /** Seconds before the watchdog ends it; 60 unless told. */
+  /** Seconds before the watchdog ends it; 240 unless told. */
   timeout?: number
   run(context: CaseContext): void | Promise<void>
 }

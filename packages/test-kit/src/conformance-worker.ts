@@ -37,6 +37,8 @@ let options: WorkerStart
 let capabilities = new Set<Capability>()
 let count = 0
 const peers = new Map<string, Promise<Peer>>()
+/** Those that the case has asked for: the others have nothing open and nothing to be put back. */
+const used = new Set<string>()
 
 async function start(message: WorkerStart): Promise<WorkerReady> {
   options = message
@@ -54,7 +56,7 @@ async function start(message: WorkerStart): Promise<WorkerReady> {
   if (message.capabilities) capabilities = new Set(message.capabilities)
   else {
     capabilities = probeFilesystem(reference)
-    const why = await probeUsers([target, reference], message.users)
+    const why = await probeUsers([target, reference], () => peer(message.users.other, 0))
     if (why === undefined) capabilities.add('users')
     else missing.users = why
   }
@@ -65,6 +67,7 @@ async function start(message: WorkerStart): Promise<WorkerReady> {
 
 async function peer(user: User | undefined, index: number): Promise<Peer> {
   const key = `${user ? `${user.uid}:${user.gid}:${user.groups}` : 'self'}#${index}`
+  used.add(key)
   const known = await peers.get(key)
   if (known?.alive) return known
   const started = Peer.start(user)
@@ -98,26 +101,27 @@ function context(): CaseContext {
   }
 }
 
-async function clean(used: CaseContext): Promise<string[]> {
+async function clean({ directory, reference: plain }: CaseContext): Promise<string[]> {
   methods.closeBelow(target, reference)
-  for (const pending of peers.values()) {
-    const peer = await pending.catch(() => undefined)
+  for (const key of used) {
+    const peer = await peers.get(key)?.catch(() => undefined)
     if (peer?.alive) await peer.sys.closeBelow(target, reference).catch(() => peer.kill())
   }
-  removeTree(used.reference)
-  return options.readOnly ? [] : removeTree(used.directory)
+  used.clear()
+  removeTree(plain)
+  return options.readOnly ? [] : removeTree(directory)
 }
 
 async function run(name: string): Promise<void> {
   const found = suite.get(name) as ConformanceCase
-  const used = context()
+  const here = context()
   try {
-    await found.run(used)
+    await found.run(here)
   } catch (error) {
-    await clean(used)
+    await clean(here)
     throw error
   }
-  const left = await clean(used)
+  const left = await clean(here)
   if (left.length > 0)
     throw new Error(`the case passed, but its directory cannot be removed: ${left.slice(0, 5).join('; ')}`)
 }

@@ -22,6 +22,9 @@ export interface ConformanceOptions {
   onResult?: (result: CaseResult) => void
 }
 
+/** Before a case is taken to hang: a slow machine needs a tenth of it for the longest. */
+const CASE_SECONDS = 240
+
 export interface CaseResult {
   name: string
   verdict: 'passed' | 'failed' | 'expected' | 'not run'
@@ -134,7 +137,7 @@ async function runCase(runner: SuiteRunner, name: string): Promise<{ notRun?: st
       return {
         notRun: missing[lacking] ?? `needs ${lacking}, which the filesystem beneath or the user has not`,
       }
-    await runner.run(name, one.timeout ?? 60)
+    await runner.run(name, one.timeout ?? CASE_SECONDS)
     return {}
   } catch (error) {
     if (error instanceof Hang) return { error: `hung: ${error.message}` }

@@ -53,7 +53,7 @@ export async function runModelChecker(options: ModelCheckOptions): Promise<Model
   try {
     await child.ask(
       { start: { directory, reference, fault, base: `model-${randomBytes(4).toString('hex')}` } },
-      60,
+      120,
     )
     if (options.replay) {
       const difference = (await child.ask({ replay: options.replay }, 300)) as Difference | undefined
@@ -64,7 +64,7 @@ export async function runModelChecker(options: ModelCheckOptions): Promise<Model
       for (let index = 0; index < sequences && !result.failure; index++) {
         options.onSequence?.(seed + index)
         const request = { random: { seed: seed + index, steps, without: options.without } }
-        const run = (await child.ask(request, 60 + steps)) as {
+        const run = (await child.ask(request, 240 + steps)) as {
           operations: Operation[]
           difference?: Difference
         }
@@ -74,7 +74,7 @@ export async function runModelChecker(options: ModelCheckOptions): Promise<Model
           result.failure = { seed: seed + index, ...(await shrunk(child, run.operations, run.difference)) }
       }
     }
-    await child.ask({ finish: true }, 60)
+    await child.ask({ finish: true }, 240)
     return result
   } finally {
     await child.kill()

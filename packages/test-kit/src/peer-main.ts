@@ -1,6 +1,6 @@
 /** The other process of peer.ts: answers one call at a time. */
-import { revive } from './peer.js'
 import { methods } from './peer-methods.js'
+import { revive } from './revive.js'
 
 methods.dieWithParent()
 process.on('disconnect', () => process.exit(0))

@@ -2,6 +2,7 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import type { PeerMethods } from './peer-methods.js'
+import { revive } from './revive.js'
 
 export interface User {
   uid: number
@@ -15,7 +16,8 @@ type Remote<T> = {
 }
 
 const script = fileURLToPath(new URL('./peer-main.js', import.meta.url))
-const callTimeout = 20_000
+/** For what hangs, not for what is slow. */
+const callTimeout = 120_000
 
 interface Pending {
   resolve(value: unknown): void
@@ -114,11 +116,4 @@ export class Peer {
     }
     this.#pending.clear()
   }
-}
-
-// The channel turns a Buffer into a Uint8Array when it is the message's own value.
-export function revive(value: unknown): unknown {
-  return value instanceof Uint8Array && !Buffer.isBuffer(value)
-    ? Buffer.from(value.buffer, value.byteOffset, value.byteLength)
-    : value
 }

@@ -217,9 +217,12 @@ export function utimensNull(path: Path): number {
 export function futimens(fd: number, atime: Time, mtime: Time): number {
   return call(c.SYS_utimensat, fd, null, serializeTimes(atime, mtime), 0)
 }
+export function faccessat(dirfd: number, path: Path, mode: number): number {
+  return call(c.SYS_faccessat, dirfd, z(path), mode)
+}
 export function access(path: Path, mode: number, flags = 0): number {
   return flags === 0
-    ? call(c.SYS_faccessat, AT_FDCWD, z(path), mode)
+    ? faccessat(AT_FDCWD, path, mode)
     : call(c.SYS_faccessat2, AT_FDCWD, z(path), mode, flags)
 }
 

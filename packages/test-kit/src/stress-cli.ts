@@ -9,7 +9,7 @@ Lets many processes work in DIRECTORY at once and verifies what must hold.
   --processes N     how many (8)
   --operations N    of each process (1000)
   --seed N          of what they choose (at random)
-  --timeout N       seconds before DIRECTORY is taken to hang (300)
+  --timeout N       seconds before DIRECTORY is taken to hang (900)
 `
 
 const { values, positionals } = parseArgs({

@@ -11,7 +11,7 @@ export interface StressOptions {
   /** Of each process; 1000 unless told. */
   operations?: number
   seed?: number
-  /** Seconds before the target is taken to hang; 300 unless told. */
+  /** Seconds before the target is taken to hang; 900 unless told. */
   timeout?: number
 }
 
@@ -25,12 +25,12 @@ export interface StressResult {
 const script = fileURLToPath(new URL('./stress-worker.js', import.meta.url))
 
 export async function runStress(options: StressOptions): Promise<StressResult> {
-  const { processes = 8, operations = 1000, seed = 1, timeout = 300 } = options
+  const { processes = 8, operations = 1000, seed = 1, timeout = 900 } = options
   const children = Array.from({ length: processes + 1 }, () => new WatchedChild(script))
   const [overseer, ...workers] = children
   try {
     const name = `stress-${randomBytes(4).toString('hex')}`
-    const directory = (await overseer.ask({ prepare: options.directory, name }, 60)) as string
+    const directory = (await overseer.ask({ prepare: options.directory, name }, 120)) as string
     const reports = (await Promise.all(
       workers.map((worker, index) => worker.ask({ work: { directory, index, operations, seed } }, timeout)),
     )) as StressReport[]

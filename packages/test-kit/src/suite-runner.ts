@@ -27,7 +27,7 @@ export class SuiteRunner {
     if (!this.#child || !this.#ready) {
       this.#child = new WatchedChild(script)
       try {
-        this.#ready = (await this.#ask({ start: this.#start }, 30)) as WorkerReady
+        this.#ready = (await this.#ask({ start: this.#start }, 120)) as WorkerReady
       } catch (error) {
         // A target in which not even a directory can be made in that time hangs for good.
         if (error instanceof Hang) this.#hangs = hangLimit
@@ -54,7 +54,7 @@ export class SuiteRunner {
     } else {
       try {
         await this.ready()
-        await this.#ask({ finish: true }, 60)
+        await this.#ask({ finish: true }, 240)
       } catch {
         // What could not be removed stays; the verdict does not depend on it.
       }

@@ -26,7 +26,7 @@ import { cString, ownThread } from './system.js'
 /** Options of a test: skipped for other users than root, whose failures are errors. What hangs fails, and is cleaned up. */
 export const needsRoot = {
   skip: process.geteuid?.() === 0 ? false : 'only root can make a mount namespace',
-  timeout: 60_000,
+  timeout: 600_000,
 }
 
 let isolated = false
@@ -122,7 +122,7 @@ export function run(program: string, ...args: string[]): Promise<{ status: numbe
     execFile(
       program,
       args,
-      { cwd: '/', timeout: 60_000, env: { PATH: process.env.PATH, LC_ALL: 'C' } },
+      { cwd: '/', timeout: 300_000, env: { PATH: process.env.PATH, LC_ALL: 'C' } },
       (error, out, err) =>
         resolve({ status: error ? Number(error.code ?? -1) : 0, output: (out + err).trim() }),
     )

@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, it } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { exitOf, Fixture, isServer, program, until } from './end-to-end.js'
 
-const limit = { timeout: 120_000 }
+const limit = { timeout: 600_000 }
 
 describe('a mount in the background', limit, () => {
   let at: Fixture

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, it } from 'node:test'
 import { exitOf, Fixture, isServer, program, until } from './end-to-end.js'
 
-const limit = { timeout: 300_000 }
+const limit = { timeout: 900_000 }
 
 describe('hawser demo', limit, () => {
   let at: Fixture

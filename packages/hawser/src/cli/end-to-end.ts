@@ -18,7 +18,7 @@ import { isolate } from '../test-support/workspace.js'
 
 export const program = fileURLToPath(new URL('../../bin/hawser.js', import.meta.url))
 // Long enough for a loaded machine; nothing is asserted about time.
-const PATIENCE_MILLISECONDS = 30_000
+const PATIENCE_MILLISECONDS = 300_000
 
 export interface Finished {
   code: number | null

@@ -6,7 +6,7 @@ import { createInterface } from 'node:readline'
 import { afterEach, beforeEach, describe, it } from 'node:test'
 import { exitOf, Fixture, program, until } from './end-to-end.js'
 
-const limit = { timeout: 120_000 }
+const limit = { timeout: 600_000 }
 
 describe('a mount in the foreground', limit, () => {
   let at: Fixture

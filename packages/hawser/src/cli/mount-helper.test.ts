@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, it } from 'node:test'
 import { Fixture, isServer, until } from './end-to-end.js'
 
 const limit = {
-  timeout: 120_000,
+  timeout: 600_000,
   skip: process.geteuid!() === 0 ? false : 'needs root for a mount namespace',
 }
 

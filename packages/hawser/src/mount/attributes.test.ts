@@ -15,7 +15,6 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { constants, Opcode } from '@hawser/fuse'
 import {
   constants as c,
@@ -28,6 +27,7 @@ import {
 } from '@hawser/test-kit'
 import { openPassthrough } from '../sources/passthrough/index.js'
 import { name, RawClient, u32, u64 } from '../test-support/raw-client.js'
+import { until } from '../test-support/until.js'
 import { needsRoot, run, Workspace } from '../test-support/workspace.js'
 
 async function user(t: TestContext, uid: number, gid: number, groups: number[]): Promise<Peer> {
@@ -64,12 +64,7 @@ for (const kind of ['tmpfs', 'ext4'] as const)
         assert.equal(statSync(join(source, 'large')).size, size)
         assert.equal(posix.unlink(join(top, 'large')), 0)
         // The blocks are free when the last descriptor is closed, which nobody waits for.
-        for (
-          let tries = 0;
-          tries < 500 && (posix.statfs(source) as FilesystemStatus).blocksFree < 100;
-          tries++
-        )
-          await sleep(10)
+        await until(() => (posix.statfs(source) as FilesystemStatus).blocksFree >= 100)
         writeFileSync(join(top, 'after'), 'content')
         assert.equal(String(posix.getxattr(join(top, 'before'), 'user.none')), String(-c.ENODATA))
       },

@@ -3,9 +3,9 @@ import assert from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { constants as c, errnoName, Peer } from '@hawser/test-kit'
 import type { MountedServer } from '../test-support/mounted-server.js'
+import { until } from '../test-support/until.js'
 import { needsRoot, Workspace } from '../test-support/workspace.js'
 import type { MountOptions } from './types.js'
 
@@ -16,27 +16,60 @@ interface Actor {
   fd: number
 }
 
-async function actor(t: TestContext, directory: string): Promise<Actor> {
-  const peer = await Peer.start()
-  t.after(() => peer.kill())
-  const fd = await peer.sys.open(join(directory, 'file'), c.O_RDWR)
+interface Place {
+  server: MountedServer
+  /** Where the file is seen: the mount, its source and another mount of it. */
+  directories: string[]
+  /** A process for each. */
+  peers: Peer[]
+}
+
+const workspace = new Workspace()
+/** By options: begun with the first test that needs them, and kept for the others, each of which has a file of its own. */
+const places = new Map<string, Promise<Place>>()
+let files = 0
+
+async function begin(options: Partial<MountOptions>): Promise<Place> {
+  const source = workspace.ext4(64)
+  const server = await workspace.serve(source, options)
+  const other = await workspace.serve(source, options)
+  const directories = [server.mountpoint, source, other.mountpoint]
+  const peers = await Promise.all(directories.map(() => Peer.start()))
+  workspace.atEnd(() => Promise.all(peers.map((peer) => peer.kill())))
+  return { server, directories, peers }
+}
+
+async function actor(t: TestContext, peer: Peer, path: string): Promise<Actor> {
+  const fd = await peer.sys.open(path, c.O_RDWR)
   assert.ok(fd >= 0, errnoName(fd))
+  t.after(() => peer.alive && peer.sys.close(fd))
   return { peer, fd }
 }
 
-async function setup(
-  t: TestContext,
-  options: Partial<MountOptions>,
-): Promise<{ server: MountedServer; actors: Actor[] }> {
-  const place = new Workspace(t)
-  const source = place.ext4(64)
-  writeFileSync(join(source, 'file'), 'content')
-  const server = await place.serve(source, options)
-  const other = await place.serve(source, options)
+interface Setup {
+  server: MountedServer
+  /** On the mount, on the source, on the other mount. */
+  actors: Actor[]
+  /** One more on the mount, in a process of its own that may be killed. */
+  another(): Promise<Actor>
+}
+
+async function setup(t: TestContext, options: Partial<MountOptions>): Promise<Setup> {
+  const key = JSON.stringify(options)
+  const place = places.get(key) ?? begin(options)
+  places.set(key, place)
+  const { server, directories, peers } = await place
+  const name = `file-${files++}`
+  writeFileSync(join(directories[1], name), 'content')
   const actors = []
-  for (const directory of [server.mountpoint, source, other.mountpoint])
-    actors.push(await actor(t, directory))
-  return { server, actors }
+  for (const [index, directory] of directories.entries())
+    actors.push(await actor(t, peers[index], join(directory, name)))
+  const another = async () => {
+    const peer = await Peer.start()
+    t.after(() => peer.kill())
+    return actor(t, peer, server.path(name))
+  }
+  return { server, actors, another }
 }
 
 type Kind = 'posix' | 'ofd' | 'flock'
@@ -99,29 +132,27 @@ for (const kind of kinds) {
   })
 
   test(`${kind}: given up by close, and by the end of a process`, needsRoot, async (t) => {
-    const { server, actors } = await setup(t, { locks: 'source' })
+    const { server, actors, another } = await setup(t, { locks: 'source' })
     const [mounted, direct] = actors
-    const { descriptors } = await server.state()
+    // What earlier tests closed may still be on its way to the server.
+    const { descriptors, handles } = await server.settled((state) => state.handles === 1)
+    assert.equal(handles, 1)
     const free = async () => {
       // What a close gives up may still be on its way to the server.
-      for (let tries = 0; tries < 500; tries++) {
-        const result = await lock(direct, kind, c.F_WRLCK)
-        if (result === 0) return lock(direct, kind, c.F_UNLCK)
-        await sleep(10)
-      }
-      return -c.EAGAIN
+      const freed = await until(async () => (await lock(direct, kind, c.F_WRLCK)) === 0)
+      return freed ? lock(direct, kind, c.F_UNLCK) : -c.EAGAIN
     }
     assert.equal(await lock(mounted, kind, c.F_WRLCK), 0)
     assert.equal(await mounted.peer.sys.close(mounted.fd), 0)
     assert.equal(await free(), 0, 'after close')
 
-    const second = await actor(t, server.mountpoint)
+    const second = await another()
     assert.equal(await lock(second, kind, c.F_WRLCK), 0)
     assert.equal(errnoName(await lock(direct, kind, c.F_WRLCK)), 'EAGAIN')
     await second.peer.kill()
     assert.equal(await free(), 0, 'after the process')
 
-    const third = await actor(t, server.mountpoint)
+    const third = await another()
     assert.equal(await lock(direct, kind, c.F_WRLCK), 0)
     const [killed] = await waiting(server, third, kind)
     killed.catch(() => {})
@@ -134,10 +165,10 @@ for (const kind of kinds) {
   })
 
   test(`${kind}: by default, locks are the mount's own`, needsRoot, async (t) => {
-    const { server, actors } = await setup(t, {})
+    const { actors, another } = await setup(t, {})
     const [mounted, direct, other] = actors
     for (const one of [mounted, direct, other]) assert.equal(await lock(one, kind, c.F_WRLCK), 0)
-    const neighbour = await actor(t, server.mountpoint)
+    const neighbour = await another()
     assert.equal(errnoName(await lock(neighbour, kind, c.F_WRLCK)), 'EAGAIN')
   })
 }

@@ -98,5 +98,16 @@ describe('the log', () => {
       /^\S+ error cannot reach redis:\/\/\*\*\*@host:6379\/0: refused\n$/,
     )
     assert.equal(redact('see /a/b@c and s3://bucket/x'), 'see /a/b@c and s3://bucket/x')
+    assert.equal(redact('a+b.c-1://u:p@h/x@y, S://p@h 1://u@h'), 'a+b.c-1://***@h/x@y, S://***@h 1://u@h')
+  })
+
+  it('looks for passwords in long words in a time that does not grow with the square of their length', () => {
+    // A test file's limit strikes where it does.
+    const COUNT = 2 ** 21
+    for (const part of ['x', 'x:', 'x:/', 'x://', '1', 'x@', '/']) {
+      const text = part.repeat(COUNT)
+      assert.ok(redact(text) === text, part)
+    }
+    assert.equal(redact(`${'x'.repeat(COUNT)}://secret@host`).slice(-12), 'x://***@host')
   })
 })

@@ -2,9 +2,9 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { Question, ServerStart, ServerState } from './server-main.js'
+import { until } from './until.js'
 
 export const serverProgram = fileURLToPath(new URL('./server-main.js', import.meta.url))
 
@@ -49,11 +49,11 @@ export class MountedServer {
 
   /** The state when it is as wanted; what is still on its way (FORGET, RELEASE) is waited for. */
   async settled(wanted: (state: ServerState) => boolean): Promise<ServerState> {
-    let state = await this.state()
-    for (let tries = 0; tries < 500 && !wanted(state); tries++) {
-      await sleep(20)
+    let state!: ServerState
+    await until(async () => {
       state = await this.state()
-    }
+      return wanted(state)
+    })
     return state
   }
 

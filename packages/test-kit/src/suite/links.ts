@@ -89,13 +89,14 @@ export const cases: ConformanceCase[] = [
     run(t) {
       create(t.path('0'), 'x')
       const { ino } = status(t.path('0'))
-      for (let index = 1; index < 500; index++) ok(posix.link(t.path('0'), t.path(String(index))))
+      ok(posix.chdir(t.directory))
+      for (let index = 1; index < 500; index++) ok(posix.link('0', String(index)))
       equal(status(t.path('250')).nlink, 500)
       return withFile(t.directory, c.O_RDONLY, (fd) => {
         const entries = ok(posix.readAllEntries(fd)).filter((entry) => !entry.name.toString().startsWith('.'))
         equal(entries.length, 500)
         for (const entry of entries) equal(entry.ino, ino)
-        for (let index = 0; index < 499; index++) ok(posix.unlink(t.path(String(index))))
+        for (let index = 0; index < 499; index++) ok(posix.unlink(String(index)))
         equal(status(t.path('499')).nlink, 1)
       })
     },

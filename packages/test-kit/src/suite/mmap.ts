@@ -1,7 +1,6 @@
 import { deepEqual, equal } from 'node:assert/strict'
 import { spawn, spawnSync } from 'node:child_process'
 import { chmodSync, copyFileSync } from 'node:fs'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { content, create, fails, ok, outcome, pattern, status, text, tick, withFile } from '../assertions.js'
 import type { ConformanceCase } from '../case.js'
 import { constants as c } from '../native.js'
@@ -235,10 +234,10 @@ export const cases: ConformanceCase[] = [
         chmodSync(path, 0o755)
         const child = spawn(path, ['60'], { stdio: 'ignore' })
         try {
+          // It is spawned when its program has been executed.
           await new Promise((resolve, reject) =>
             child.once('spawn', () => resolve(undefined)).once('error', reject),
           )
-          await sleep(50)
           return [posix.open(path, c.O_WRONLY), posix.truncate(path, 0), posix.unlink(path)].map(outcome)
         } finally {
           child.kill('SIGKILL')
