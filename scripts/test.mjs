@@ -4,7 +4,7 @@
 import { spawnSync } from 'node:child_process'
 import { globTestFiles } from './test/files.mjs'
 import { root } from './test/paths.mjs'
-import { runPublicSuites } from './test/public-suites.mjs'
+import { runPublicSuite } from './test/public-suites.mjs'
 import { runFiles } from './test/run-files.mjs'
 import { installSystemPackages } from './test/system-packages.mjs'
 
@@ -35,15 +35,13 @@ installSystemPackages()
 if (step('build', process.execPath, ['scripts/build.mjs'])) {
   if (everything) step('lint', process.execPath, ['node_modules/@biomejs/biome/bin/biome', 'check', '.'])
   const files = globTestFiles(patterns)
-  console.log(`\n== ${files.length} test files`)
-  count(await runFiles(files))
   const suites = ['pjdfstest', 'fsx'].filter(
     (suite) => everything || patterns.some((pattern) => suite.includes(pattern)),
   )
-  if (suites.length > 0) {
-    console.log('\n== public suites')
-    count(await runPublicSuites(suites))
-  }
+  console.log(`\n== ${[...suites, `${files.length} test files`].join(', ')}`)
+  // They are compiled first, on a new machine, and take longest.
+  const jobs = suites.map((suite) => () => runPublicSuite(suite))
+  count(await runFiles(files, jobs))
   if (files.length + suites.length === 0) {
     console.error(`test: nothing is called like ${patterns.join(' or ')}`)
     count({ failed: 1 })

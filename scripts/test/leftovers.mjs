@@ -4,6 +4,7 @@ import { spawnSync } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 
 export const VARIABLE = 'HAWSER_TEST_FILE_ID'
+const GRACE_MILLISECONDS = 20_000
 
 /** Processes with this id in their environment; a zombie is none. */
 export function processesOf(id) {
@@ -22,11 +23,11 @@ export function processesOf(id) {
   return found
 }
 
-/** Mounts at or below a folder, the latest first, each with its device number. */
-export function mountsBelow(folder) {
+/** Mounts at or below a folder, as this process or another one sees them, the latest first, each with its device number. */
+function mountsBelow(folder, pid = 'self') {
   const decode = (text) =>
     text.replace(/\\(\d{3})/g, (_, octal) => String.fromCharCode(Number.parseInt(octal, 8)))
-  return readFileSync('/proc/self/mountinfo', 'utf8')
+  return readFileSync(`/proc/${pid}/mountinfo`, 'utf8')
     .split('\n')
     .map((line) => line.split(' '))
     .filter((fields) => fields.length > 4)
@@ -46,30 +47,51 @@ function loopDevicesOf(folder) {
   })
 }
 
-/** Ends requests that wait for a FUSE server that will not answer, so that their processes can be killed. */
-export function abortConnections(folder) {
-  for (const { device, type } of mountsBelow(folder)) {
-    const file = `/sys/fs/fuse/connections/${device.split(':')[1]}/abort`
-    if (!type.startsWith('fuse')) continue
+/**
+ * Ends requests that wait for a FUSE server that will not answer, so that their processes can be killed. Most mounts lie in a
+ * namespace of the test's own.
+ */
+export function abortConnections(id, folder) {
+  const numbers = new Set()
+  for (const pid of ['self', ...processesOf(id).map((one) => one.pid)]) {
     try {
-      writeFileSync(file, '1')
+      for (const { device, type } of mountsBelow(folder, pid))
+        if (type.startsWith('fuse')) numbers.add(device.split(':')[1])
+    } catch {
+      // It has ended.
+    }
+  }
+  for (const number of numbers) {
+    try {
+      writeFileSync(`/sys/fs/fuse/connections/${number}/abort`, '1')
     } catch {
       // Not root, or the control filesystem is not mounted.
     }
   }
 }
 
-/** Removes everything that a test file left, and says what it was. */
-export async function removeLeftovers(id, folder) {
-  const sleep = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds))
-  const settled = () => processesOf(id).length === 0 && mountsBelow(folder).length === 0
-  // What was told to end at the last moment has a little time for it.
-  for (let waited = 0; waited < 2000 && !settled(); waited += 50) await sleep(50)
+/** Waits for a condition, and no longer than until nothing more is to be expected; whether it came. */
+async function came(condition) {
+  const end = performance.now() + GRACE_MILLISECONDS
+  for (let pause = 10; !condition(); pause = Math.min(2 * pause, 200)) {
+    if (performance.now() > end) return false
+    await new Promise((resolve) => setTimeout(resolve, pause))
+  }
+  return true
+}
+
+/**
+ * Removes everything that a test file left, and says what it was. What was told to end at the last moment has a little time
+ * for it, unless the file was killed.
+ */
+export async function removeLeftovers(id, folder, { killed = false } = {}) {
+  const counts = () => [processesOf(id), mountsBelow(folder), loopDevicesOf(folder)].map((all) => all.length)
+  if (!killed) await came(() => counts().every((count) => count === 0))
 
   const left = []
+  const loops = loopDevicesOf(folder)
   const processes = processesOf(id)
-  const mounts = mountsBelow(folder)
-  if (processes.length > 0) abortConnections(folder)
+  if (processes.length > 0) abortConnections(id, folder)
   for (const { pid, command } of processes) {
     left.push(`process ${pid}: ${command}`)
     try {
@@ -78,14 +100,15 @@ export async function removeLeftovers(id, folder) {
       // It ended by itself meanwhile.
     }
   }
-  for (const { point, type } of mounts) {
+  for (const { point, type } of mountsBelow(folder)) {
     left.push(`mount of ${type} at ${point}`)
     if (spawnSync('umount', ['--lazy', point]).status !== 0) spawnSync('fusermount3', ['-u', '-z', point])
   }
-  for (const name of loopDevicesOf(folder)) {
-    left.push(`loop device ${name}`)
-    spawnSync('losetup', ['--detach', `/dev/${name}`])
-  }
+  for (const name of loops) left.push(`loop device ${name}`)
+  // Their own mount namespace goes with the processes, and the loop devices with the mounts in it.
+  if (!(await came(() => processesOf(id).length === 0))) left.push('a process that cannot be killed')
+  if (!(await came(() => loopDevicesOf(folder).length === 0)))
+    for (const name of loopDevicesOf(folder)) spawnSync('losetup', ['--detach', `/dev/${name}`])
   // Never through a mount: what is behind it is not ours to delete.
   if (mountsBelow(folder).length > 0) left.push(`${folder}, which still has mounts`)
   else rmSync(folder, { recursive: true, force: true })

@@ -1,4 +1,4 @@
-import { spawnSync } from 'node:child_process'
+import { execFile } from 'node:child_process'
 import { randomInt, randomUUID } from 'node:crypto'
 import { chmodSync, mkdirSync, mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -9,31 +9,32 @@ import { root } from './paths.mjs'
 const OPERATIONS = 20_000
 const FIXED_SEED = 1
 
-/** Runs crates.io's suites on a mounted directory; names those that cannot be run here. */
-export async function runPublicSuites(suites) {
+/** Runs one of crates.io's suites on a mounted directory, or says why it cannot be run here. */
+export async function runPublicSuite(suite) {
   const kit = await import(join(root, 'packages/test-kit/dist/suites/index.js'))
   const totals = { passed: 0, failed: 0, skipped: 0 }
   const missing = kit.whyNoRust()
   if (missing !== undefined) {
-    for (const suite of suites) console.log(`not run: ${suite}, because ${missing}`)
-    return { ...totals, skipped: suites.length }
+    console.log(`not run: ${suite}, because ${missing}`)
+    return { ...totals, skipped: 1 }
   }
   const folder = mkdtempSync(join(tmpdir(), 'hawser-suites-'))
   const id = randomUUID()
   chmodSync(folder, 0o755)
-  const programs = { pjdfstest, fsx }
-  for (const suite of suites) {
-    try {
-      await programs[suite](kit, folder, id, totals)
-    } catch (error) {
-      console.log(`FAIL  ${suite}: ${error.message}`)
-      totals.failed++
-    }
-  }
-  for (const left of await removeLeftovers(id, folder)) {
-    console.log(`FAIL  public suites left behind: ${left}`)
+  const started = performance.now()
+  try {
+    await { pjdfstest, fsx }[suite](kit, folder, id, totals)
+  } catch (error) {
+    console.log(`FAIL  ${suite}: ${error.message}`)
     totals.failed++
   }
+  for (const left of await removeLeftovers(id, folder)) {
+    console.log(`FAIL  ${suite} left behind: ${left}`)
+    totals.failed++
+  }
+  const { passed, failed } = totals
+  const seconds = ((performance.now() - started) / 1000).toFixed(1)
+  console.log(`${failed > 0 ? 'FAIL' : 'ok  '}  ${suite}: ${passed} passed, ${failed} failed (${seconds} s)`)
   return totals
 }
 
@@ -77,23 +78,21 @@ async function mounted(folder, id, options, use) {
   mkdirSync(source)
   mkdirSync(point)
   const all = process.getuid() === 0 ? `allow_other,${options}` : options
-  hawser(id, ['mount', '-o', all, source, point])
+  await hawser(id, ['mount', '-o', all, source, point])
   try {
     await use(point)
   } finally {
-    hawser(id, ['umount', point])
+    await hawser(id, ['umount', point])
   }
 }
 
 function hawser(id, args) {
-  const { status, stdout, stderr } = spawnSync(
-    process.execPath,
-    [join(root, 'packages/hawser/bin/hawser.js'), ...args],
-    {
-      env: { ...process.env, [VARIABLE]: id },
-      encoding: 'utf8',
-      timeout: 60_000,
-    },
-  )
-  if (status !== 0) throw new Error(`hawser ${args.join(' ')} failed: ${stdout}${stderr}`)
+  const program = join(root, 'packages/hawser/bin/hawser.js')
+  const options = { env: { ...process.env, [VARIABLE]: id }, timeout: 600_000 }
+  return new Promise((resolve, reject) => {
+    execFile(process.execPath, [program, ...args], options, (error, stdout, stderr) => {
+      if (error) reject(new Error(`hawser ${args.join(' ')} failed: ${stdout}${stderr}`))
+      else resolve()
+    })
+  })
 }

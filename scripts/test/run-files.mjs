@@ -1,31 +1,35 @@
 import { spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
-import { chmodSync, existsSync, mkdtempSync, readFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdtempSync, readFileSync, statSync } from 'node:fs'
 import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { abortConnections, removeLeftovers, VARIABLE } from './leftovers.mjs'
 import { root } from './paths.mjs'
 
-const TIMEOUT_SECONDS = 300
+// A file hangs when no test of it ends and it prints nothing for so long. How long it takes in all says nothing: that is
+// the machine's.
+const SILENCE_SECONDS = Number(process.env.HAWSER_TEST_SILENCE_SECONDS ?? 1200)
+// Files wait as well as compute: one more than there are processors. On large machines their mounts need the others.
+const AT_ONCE = Math.min(4, availableParallelism() + 1)
 const reporter = new URL('./count-reporter.mjs', import.meta.url).href
 
-/** Runs test files, two at a time at most (mounts and their servers need the other processors). */
-export async function runFiles(files) {
+/** Runs jobs and test files, some at a time, and starts them in the order given. A job is a function that resolves to its numbers. */
+export async function runFiles(files, jobs = []) {
   const totals = { passed: 0, failed: 0, skipped: 0 }
-  const waiting = [...files]
   const active = new Set()
+  const waiting = [...jobs, ...files.map((file) => () => runFile(file, active))]
   const stop = () => {
     waiting.length = 0
     for (const child of active) killGroup(child, 'SIGTERM')
   }
   process.on('SIGINT', stop).on('SIGTERM', stop)
   const work = async () => {
-    for (let file = waiting.shift(); file !== undefined; file = waiting.shift()) {
-      const result = await runFile(file, active)
+    for (let job = waiting.shift(); job !== undefined; job = waiting.shift()) {
+      const result = await job()
       for (const key of Object.keys(totals)) totals[key] += result[key]
     }
   }
-  await Promise.all(Array.from({ length: Math.min(2, availableParallelism()) }, work))
+  await Promise.all(Array.from({ length: AT_ONCE }, work))
   process.off('SIGINT', stop).off('SIGTERM', stop)
   return totals
 }
@@ -37,14 +41,15 @@ async function runFile(file, active) {
   chmodSync(folder, 0o755)
   const results = mkdtempSync(join(tmpdir(), 'hawser-results-'))
   const started = performance.now()
-  const { output, ended, timedOut } = await runNode(file, folder, results, id, active)
-  const tests = readResults(join(results, 'tests.jsonl'))
+  const { output, ended, hung } = await runNode(file, folder, results, id, active)
+  const tests = readResults(resultsFile(results))
   const problems = []
-  if (timedOut) problems.push(`did not end in ${TIMEOUT_SECONDS} s`)
+  if (hung) problems.push(`no test of it ended and it printed nothing for ${SILENCE_SECONDS} s`)
   else if (ended !== 0 && !tests.some(({ outcome }) => outcome === 'failed'))
     problems.push(`ended with ${ended}`)
   else if (tests.length === 0) problems.push('has no tests')
-  problems.push(...(await removeLeftovers(id, folder)).map((what) => `left behind: ${what}`))
+  const left = await removeLeftovers(id, folder, { killed: hung })
+  problems.push(...left.map((what) => `left behind: ${what}`))
   await removeLeftovers(id, results)
 
   const skipped = tests.filter(({ outcome }) => outcome === 'skipped')
@@ -58,7 +63,7 @@ async function runFile(file, active) {
   return { passed, failed, skipped: skipped.length }
 }
 
-/** Runs one file in a process group of its own, which is killed when it takes too long. */
+/** Runs one file in a process group of its own, which is killed when it hangs. */
 function runNode(file, folder, results, id, active) {
   return new Promise((resolve) => {
     const reporters = [
@@ -66,7 +71,7 @@ function runNode(file, folder, results, id, active) {
       '--test-reporter-destination=stdout',
       `--test-reporter=${reporter}`,
     ]
-    const destination = `--test-reporter-destination=${join(results, 'tests.jsonl')}`
+    const destination = `--test-reporter-destination=${resultsFile(results)}`
     const child = spawn(process.execPath, [...reporters, destination, join(root, file)], {
       cwd: root,
       detached: true,
@@ -75,11 +80,11 @@ function runNode(file, folder, results, id, active) {
     })
     active.add(child)
     let output = ''
-    let timedOut = false
+    let hung = false
     const done = (ended) => {
       clearTimeout(timer)
       active.delete(child)
-      resolve({ output, ended, timedOut })
+      resolve({ output, ended, hung })
     }
     for (const stream of [child.stdout, child.stderr]) {
       stream.setEncoding('utf8').on('data', (text) => {
@@ -87,21 +92,35 @@ function runNode(file, folder, results, id, active) {
       })
     }
     const expire = () => {
-      timedOut = true
+      hung = true
       killGroup(child, 'SIGTERM')
       timer = setTimeout(() => {
-        abortConnections(folder)
+        abortConnections(id, folder)
         killGroup(child, 'SIGKILL')
         // A process that cannot be killed must not stop the others; what is left is reported.
         timer = setTimeout(() => done('nothing: it cannot be killed'), 5000)
       }, 5000)
     }
-    let timer = setTimeout(expire, TIMEOUT_SECONDS * 1000)
+    const progress = () =>
+      output.length + (statSync(resultsFile(results), { throwIfNoEntry: false })?.size ?? 0)
+    // Looked at a few times only: the processors are the tests'.
+    const watch = (before, silent) => {
+      timer = setTimeout(() => {
+        const now = progress()
+        if (now !== before) watch(now, 0)
+        else if (silent + 1 < 10) watch(before, silent + 1)
+        else expire()
+      }, SILENCE_SECONDS * 100)
+    }
+    let timer
+    watch(0, 0)
     child.once('error', (error) => done(error.message))
     // Not 'close': a daemon left behind keeps the pipes open.
     child.once('exit', (code, signal) => setTimeout(() => done(signal ?? code), 20))
   })
 }
+
+const resultsFile = (folder) => join(folder, 'tests.jsonl')
 
 function killGroup(child, signal) {
   try {

@@ -57,7 +57,7 @@ export async function runFsx(options: FsxOptions): Promise<FsxResult> {
 }
 
 async function runOnce(directory: string, mode: FsxMode, operations: number, seed: number) {
-  const program = suiteProgram('fsx')
+  const program = await suiteProgram('fsx')
   const work = mkdtempSync(join(realpathSync(directory), 'fsx-'))
   const artifacts = mkdtempSync(join(tmpdir(), 'hawser-fsx-'))
   try {
@@ -67,7 +67,7 @@ async function runOnce(directory: string, mode: FsxMode, operations: number, see
     const args = ['-f', configuration, '-P', artifacts, '-N', `${operations}`, '-S', `${seed}`, file]
     const direct = mode === 'direct' ? { LD_PRELOAD: openDirectLibrary(), OPEN_DIRECT_FILE: file } : {}
     const env = { RUST_BACKTRACE: '0', ...direct }
-    const result = await runProgram(program, args, { env, timeoutSeconds: 60 + operations / 50 })
+    const result = await runProgram(program, args, { env, timeoutSeconds: 600 + operations / 50 })
     const reason = failure(result) ?? (mode === 'direct' ? notDirect(result.stderr) : undefined)
     if (reason === undefined) return undefined
 

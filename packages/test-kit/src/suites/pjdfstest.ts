@@ -59,7 +59,7 @@ export interface PjdfstestComparison {
  * case by case. As root it covers everything; otherwise what needs root is skipped on both sides.
  */
 export async function runPjdfstest(options: PjdfstestOptions): Promise<PjdfstestComparison> {
-  const program = suiteProgram('pjdfstest')
+  const program = await suiteProgram('pjdfstest')
   const folders = {
     beneath: realpathSync(options.beneathDirectory),
     mount: realpathSync(options.mountDirectory),
@@ -124,7 +124,7 @@ async function runOn(program: string, folder: string, length: number, patterns: 
     writeFileSync(configuration, configurationText(other))
     const args = ['-c', configuration, '-p', work, ...patterns]
     const env = { NO_COLOR: '1', RUST_BACKTRACE: '0' }
-    const result = await runProgram(program, args, { env, timeoutSeconds: 300 })
+    const result = await runProgram(program, args, { env, timeoutSeconds: 1200 })
     const cases = parseReport(result.stdout)
     // The summary is the last thing printed: without it the suite died, and silence is not success.
     const total = Number(/, (\d+) total$/m.exec(result.stdout)?.[1])
