@@ -32,36 +32,12 @@ export class Credentials {
     identity = 0,
     handle = 0,
   ): number {
-    const { uid, gid } = request
-    if (!this.privileged || (uid === 0 && gid === 0))
-      return native.syscallAs(0, 0, 0, 0, umask, number, a0, a1, a2, a3, attr, identity, handle)
-    const group = request.supplementaryGroup
-    const groups = this.#groups
-    groups.words[0] = group
-    let result = native.syscallAs(
-      uid,
-      gid,
-      groups.address,
-      group < 0 ? 0 : 1,
-      umask,
-      number,
-      a0,
-      a1,
-      a2,
-      a3,
-      attr,
-      identity,
-      handle,
-    )
-    if (result !== -errno.EACCES && result !== -errno.EPERM) return result
-    // The kernel has allowed it already (default_permissions), perhaps by a group that an ACL names: ask which it has.
-    const count = this.#groupsOf(request.pid)
-    if (count > 0)
-      result = native.syscallAs(
+    const as = (uid: number, gid: number, groupCount: number) =>
+      native.syscallAs(
         uid,
         gid,
-        groups.address,
-        count,
+        this.#groups.address,
+        groupCount,
         umask,
         number,
         a0,
@@ -72,9 +48,18 @@ export class Credentials {
         identity,
         handle,
       )
+    const { uid, gid } = request
+    if (!this.privileged || (uid === 0 && gid === 0)) return as(0, 0, 0)
+    const group = request.supplementaryGroup
+    this.#groups.words[0] = group
+    let result = as(uid, gid, group < 0 ? 0 : 1)
+    if (result !== -errno.EACCES && result !== -errno.EPERM) return result
+    // The kernel has allowed it already (default_permissions), perhaps by a group that an ACL names: ask which it has.
+    const count = this.#groupsOf(request.pid)
+    if (count > 0) result = as(uid, gid, count)
     if (!this.ownersShown || (result !== -errno.EACCES && result !== -errno.EPERM)) return result
     // Whoever is shown as the owner of a directory may make files in it, which are the real owner's affair.
-    return native.syscallAs(0, 0, 0, 0, umask, number, a0, a1, a2, a3, attr, identity, handle)
+    return as(0, 0, 0)
   }
 
   /** Fills in a process's supplementary groups, and how many; 0 where it cannot be told. */
