@@ -34,7 +34,7 @@ test('names of one file are one node', needsRoot, async (t) => {
   assert.deepEqual(result.same, true)
   assert.deepEqual(result.nlinks, [2, 2, 2])
   assert.deepEqual([result.text, result.last.text], ['shared', 'shared'])
-  await client.run(({ fs }) => fs.writeFileSync('/proc/sys/vm/drop_caches', '2'))
+  await client.run(({ forgetUnused }, mountpoint) => forgetUnused(mountpoint), path)
   await until(t, () => nodes.idOf(shared) === undefined)
 })
 
@@ -54,7 +54,7 @@ test(
     await Promise.all(
       clients.map((client, seed) =>
         client.run(
-          ({ fs, failure }, root, seed) => {
+          ({ fs, failure, forgetUnused }, root, seed) => {
             let state = seed + 1
             const random = (below: number) => {
               state = (state * 1103515245 + 12345) & 0x7fffffff
@@ -73,7 +73,7 @@ test(
               else if (what < 85) failure(() => fs.unlinkSync(`${d}/l${random(50)}`))
               else if (what < 90) failure(() => fs.writeFileSync(`${d}/n${random(9)}`, ''))
               else if (what < 95) failure(() => fs.mkdirSync(`${d}/s${random(1000)}`))
-              else if (what < 96) fs.writeFileSync('/proc/sys/vm/drop_caches', '2')
+              else if (what < 96) forgetUnused(root)
               else failure(() => fs.statSync(`${d}/none`))
             }
           },
@@ -83,7 +83,7 @@ test(
       ),
     )
     assert.ok(made.filesystem.nodeCount > 1)
-    await clients[0].run(({ fs }) => fs.writeFileSync('/proc/sys/vm/drop_caches', '2'))
+    await clients[0].run(({ forgetUnused }, mountpoint) => forgetUnused(mountpoint), path)
     await until(t, () => made.filesystem.nodeCount === 1)
     assert.equal(made.filesystem.handleCount, 0)
     assert.equal(new Set(made.forgotten.map((node) => made.nodes.idOf(node))).size, 1)

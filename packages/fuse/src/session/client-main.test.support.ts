@@ -18,6 +18,11 @@ export interface Tools {
   cString: typeof cString
   /** The errno's name of the error that a function throws, whether Node knows it or not; '' where it throws none. */
   failure: (call: () => unknown) => string
+  /**
+   * Remounts, which makes the kernel forget what nobody uses of the mount. (drop_caches would empty the caches of the whole
+   * machine, and of other tests.)
+   */
+  forgetUnused: (mountpoint: string) => void
   /** Loads a module of this package, named from its dist folder. */
   load: (module: string) => Promise<Record<string, unknown>>
 }
@@ -42,6 +47,13 @@ const tools: Tools = {
       const { errno: number } = error as NodeJS.ErrnoException
       return number === undefined ? String(error) : errnoName(-number)
     }
+  },
+  forgetUnused: (mountpoint) => {
+    const MS_REMOUNT = 32
+    const name = cString(mountpoint)
+    const flags = MS_REMOUNT | constants.MS_NOSUID | constants.MS_NODEV
+    const result = native.syscall(sys.mount, 0, native.address(name), 0, flags, 0)
+    if (result < 0) throw new Error(`${mountpoint} cannot be remounted: ${errnoName(-result)}`)
   },
   load: (module) => import(new URL(`../${module}`, import.meta.url).href),
 }

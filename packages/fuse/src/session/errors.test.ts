@@ -209,7 +209,7 @@ test('failures that nobody waits for are lines in the log', needsRoot, async (t)
     await client.run(({ fs }, file) => fs.readFileSync(file, 'latin1'), `${path}/file`),
     '0123456789',
   )
-  await client.run(({ fs }) => fs.writeFileSync('/proc/sys/vm/drop_caches', '2'))
+  await client.run(({ forgetUnused }, mountpoint) => forgetUnused(mountpoint), path)
   await until(t, () => log.some((line) => /forget/.test(line)))
   await mounted.unmount()
   await mounted.closed

@@ -87,11 +87,18 @@ export class Fixture {
     if (code !== 0) throw new Error(`hawser mount exited with ${code}: ${stderr}`)
   }
 
+  /** What `hawser status` says when all mounts answer it: where a machine is slow, it does not wait long enough. */
   // biome-ignore lint/suspicious/noExplicitAny: what the program prints is what the tests are about.
   async status(): Promise<any[]> {
-    const { code, stdout, stderr } = await this.hawser('status', '--json')
-    if (code !== 0) throw new Error(stderr)
-    return JSON.parse(stdout).mounts
+    // biome-ignore lint/suspicious/noExplicitAny: as above.
+    let mounts: any[] = []
+    await until(async () => {
+      const { code, stdout, stderr } = await this.hawser('status', '--json')
+      if (code !== 0) throw new Error(stderr)
+      mounts = JSON.parse(stdout).mounts
+      return mounts.every(({ state }) => state !== 'unresponsive')
+    }, 'every mount answers')
+    return mounts
   }
 
   /** The mount table's lines of our mount point. */

@@ -82,7 +82,7 @@ describe('the control socket', () => {
   it('tells its client what went wrong', async () => {
     const client = await ControlClient.open(path)
     const busy = (error: unknown) => error instanceof ControlError && error.code === 'EBUSY'
-    await assert.rejects(client.ask({ verb: 'unmount', mode: 'clean' }, 5000), busy)
+    await assert.rejects(client.ask({ verb: 'unmount', mode: 'clean' }, 300_000), busy)
     const late = (error: unknown) => error instanceof ControlError && error.code === 'UNRESPONSIVE'
     await assert.rejects(client.ask({ verb: 'statistics' }, 20), late)
     client.close()

@@ -4,7 +4,11 @@ import assert from 'node:assert/strict'
 import { closeSync, lstatSync, mkdirSync, openSync, readFileSync, writeFileSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { dropCaches, needsRoot, run, Workspace } from '../test-support/workspace.js'
+import type { UnprivilegedSession } from '@hawser/test-kit'
+import type { MountedServer } from '../test-support/mounted-server.js'
+import type { ServerState } from '../test-support/server-main.js'
+import { until } from '../test-support/until.js'
+import { emptied, needsRoot, run, Workspace } from '../test-support/workspace.js'
 
 const FILES = Number(process.env.HAWSER_TEST_FILES ?? 100_000)
 const PER_DIRECTORY = 1000
@@ -43,14 +47,15 @@ for (const privileged of [true, false])
     const place = new Workspace(t)
     const source = place.tmpfs('size=2g,nr_inodes=2000000')
     run('python3', '-c', make, source, `${DIRECTORIES}`, `${PER_DIRECTORY}`)
-    let server: Awaited<ReturnType<Workspace['serve']>>
+    let server: MountedServer
     let top: string
+    let session: UnprivilegedSession | undefined
     // Names and attributes stay with the kernel for as long as it has room: no node is asked for twice meanwhile.
     if (privileged) {
       server = await place.serve(source, { cache: 'always', passthrough: 'off' })
       top = server.mountpoint
     } else {
-      const session = await place.unprivileged()
+      session = await place.unprivileged()
       run('chown', '-R', `${session.uid}`, source)
       server = await place.serveUnprivileged(session, source, { cache: 'always', allowOther: true })
       top = place.seen(session, server.mountpoint)
@@ -59,9 +64,12 @@ for (const privileged of [true, false])
       run('python3', '-c', look, top, `${DIRECTORIES}`, `${PER_DIRECTORY}`)
       return server.state()
     }
-    let full = await lookAtAll()
-    // Other tests empty the kernel's caches too, which are everybody's.
-    for (let tries = 0; tries < 5 && full.nodes < FILES; tries++) full = await lookAtAll()
+    let full!: ServerState
+    // Others may empty the kernel's caches, which are everybody's.
+    await until(async () => {
+      full = await lookAtAll()
+      return full.nodes >= FILES
+    })
     t.diagnostic(
       `${full.nodes} nodes, ${Math.round(full.resident / 1024)} MiB resident, ${full.descriptors} descriptors`,
     )
@@ -80,8 +88,7 @@ for (const privileged of [true, false])
       writeFileSync(join(source, name), '')
     }
 
-    dropCaches()
-    const empty = await server.settled((state) => state.nodes <= 1)
+    const empty = await emptied(server, (state) => state.nodes <= 1, session)
     assert.equal(empty.nodes, 1)
     assert.equal(empty.handles, 0)
     // What is made afterwards uses the same records again.

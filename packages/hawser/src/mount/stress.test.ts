@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { readdirSync } from 'node:fs'
 import { test } from 'node:test'
 import { runStress } from '@hawser/test-kit'
-import { dropCaches, needsRoot, Workspace } from '../test-support/workspace.js'
+import { emptied, needsRoot, Workspace } from '../test-support/workspace.js'
 
 for (const options of [
   { cache: 'auto', passthrough: 'auto', locks: 'local' },
@@ -23,8 +23,7 @@ for (const options of [
     assert.ok(Object.values(counts).reduce((sum, count) => sum + count) > 5000)
     assert.deepEqual(readdirSync(server.mountpoint), ['lost+found'])
 
-    dropCaches()
-    const after = await server.settled((state) => state.nodes <= 2 && state.handles === 0)
+    const after = await emptied(server, (state) => state.nodes <= 2 && state.handles === 0)
     assert.ok(after.nodes <= 2, `${after.nodes} nodes: the root, and lost+found if it is in use`)
     assert.equal(after.handles, 0)
     assert.equal(after.kernelPassthrough, 0)

@@ -48,12 +48,12 @@ export class MountedServer {
   }
 
   /** The state when it is as wanted; what is still on its way (FORGET, RELEASE) is waited for. */
-  async settled(wanted: (state: ServerState) => boolean): Promise<ServerState> {
+  async settled(wanted: (state: ServerState) => boolean, milliseconds?: number): Promise<ServerState> {
     let state!: ServerState
     await until(async () => {
       state = await this.state()
       return wanted(state)
-    })
+    }, milliseconds)
     return state
   }
 

@@ -8,7 +8,8 @@ import { after, type TestContext } from 'node:test'
 import { abortConnection, connectionOf, isFuse, native, readMounts, sys } from '@hawser/fuse'
 import { openUnprivileged, type UnprivilegedSession } from '@hawser/test-kit'
 import { MountedServer } from './mounted-server.js'
-import type { ServerStart } from './server-main.js'
+import type { ServerStart, ServerState } from './server-main.js'
+import { until } from './until.js'
 
 /** Options of a test: skipped for other users than root, whose failures are errors. */
 export const needsRoot = {
@@ -170,7 +171,32 @@ export class Workspace {
   }
 }
 
-/** Empties the kernel's caches of names and inodes, so that FUSE forgets what nobody uses. */
-export function dropCaches(): void {
-  run('sh', '-c', 'echo 2 >/proc/sys/vm/drop_caches')
+const remount = `
+import ctypes, os, sys
+MS_NOSUID, MS_NODEV, MS_REMOUNT = 2, 4, 32
+libc = ctypes.CDLL(None, use_errno=True)
+if libc.mount(None, os.fsencode(sys.argv[1]), None, MS_REMOUNT | MS_NOSUID | MS_NODEV, None) != 0:
+    sys.exit(os.strerror(ctypes.get_errno()))
+`
+
+/**
+ * The state when the kernel has forgotten what nobody uses of a mount, as it does when it is remounted. (drop_caches would
+ * empty the caches of the whole machine, and of other tests.)
+ *
+ * @param session whose namespace the mount is in
+ */
+export async function emptied(
+  server: MountedServer,
+  wanted: (state: ServerState) => boolean,
+  session?: UnprivilegedSession,
+): Promise<ServerState> {
+  const inside = session ? ['--target', `${session.initPid}`, '--mount'] : []
+  let state!: ServerState
+  // What is released just now is in use until the server has answered.
+  await until(async () => {
+    run('nsenter', ...inside, 'python3', '-c', remount, server.mountpoint)
+    state = await server.settled(wanted, 1000)
+    return wanted(state)
+  })
+  return state
 }
