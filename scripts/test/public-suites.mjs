@@ -1,33 +1,28 @@
-import { execFile } from 'node:child_process'
-import { randomInt, randomUUID } from 'node:crypto'
-import { chmodSync, mkdirSync, mkdtempSync } from 'node:fs'
+import { spawn } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
+import { once } from 'node:events'
+import { chmodSync, mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { removeLeftovers, VARIABLE } from './leftovers.mjs'
 import { root } from './paths.mjs'
 
-const OPERATIONS = 20_000
-const FIXED_SEED = 1
+const program = fileURLToPath(new URL('./public-suite-main.mjs', import.meta.url))
 
 /** Runs one of crates.io's suites on a mounted directory, or says why it cannot be run here. */
 export async function runPublicSuite(suite) {
   const kit = await import(join(root, 'packages/test-kit/dist/suites/index.js'))
-  const totals = { passed: 0, failed: 0, skipped: 0 }
   const missing = kit.whyNoRust()
   if (missing !== undefined) {
     console.log(`not run: ${suite}, because ${missing}`)
-    return { ...totals, skipped: 1 }
+    return { passed: 0, failed: 0, skipped: 1 }
   }
   const folder = mkdtempSync(join(tmpdir(), 'hawser-suites-'))
   const id = randomUUID()
   chmodSync(folder, 0o755)
   const started = performance.now()
-  try {
-    await { pjdfstest, fsx }[suite](kit, folder, id, totals)
-  } catch (error) {
-    console.log(`FAIL  ${suite}: ${error.message}`)
-    totals.failed++
-  }
+  const totals = await run(suite, folder, id)
   for (const left of await removeLeftovers(id, folder)) {
     console.log(`FAIL  ${suite} left behind: ${left}`)
     totals.failed++
@@ -38,61 +33,23 @@ export async function runPublicSuite(suite) {
   return totals
 }
 
-async function pjdfstest(kit, folder, id, totals) {
-  const beneathDirectory = join(folder, 'beneath')
-  mkdirSync(beneathDirectory)
-  await mounted(folder, id, 'passthrough=auto', async (mountDirectory) => {
-    const result = await kit.runPjdfstest({ beneathDirectory, mountDirectory })
-    kit.printPjdfstest(result)
-    totals.passed += result.passed.length
-    totals.failed += result.failed.length
-    totals.skipped += result.expected.length + result.skipped.length
+/**
+ * In a process and, as root, in a mount namespace of its own: namespaces that other tests make meanwhile would keep copies of
+ * its mounts, and with them their servers.
+ */
+async function run(suite, folder, id) {
+  const command = [process.execPath, program, suite, folder]
+  if (process.getuid() === 0) command.unshift('unshare', '--mount', '--propagation', 'private')
+  const child = spawn(command[0], command.slice(1), {
+    env: { ...process.env, [VARIABLE]: id },
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
   })
-}
-
-async function fsx(kit, folder, id, totals) {
-  const seeds = [FIXED_SEED, randomInt(2 ** 32)]
-  const run = async (directory, modes) => {
-    for (const mode of modes) {
-      for (const seed of seeds) {
-        const result = await kit.runFsx({ directory, mode, operations: OPERATIONS, seed })
-        kit.printFsx(result)
-        totals[result.passed ? 'passed' : 'failed']++
-      }
-    }
-  }
-  await mounted(folder, id, 'passthrough=off', (directory) => run(directory, ['plain', 'mmap', 'direct']))
-  if (process.getuid() === 0) {
-    await mounted(folder, id, 'passthrough=auto', (directory) => run(directory, ['passthrough']))
-  } else {
-    console.log('not run: fsx passthrough, because only root may register files with the kernel')
-    totals.skipped++
-  }
-}
-
-/** Mounts a fresh directory with `hawser mount`, hands its mount point over, and unmounts it. */
-async function mounted(folder, id, options, use) {
-  const place = mkdtempSync(join(folder, 'mount-'))
-  const [source, point] = [join(place, 'source'), join(place, 'point')]
-  chmodSync(place, 0o755)
-  mkdirSync(source)
-  mkdirSync(point)
-  const all = process.getuid() === 0 ? `allow_other,${options}` : options
-  await hawser(id, ['mount', '-o', all, source, point])
-  try {
-    await use(point)
-  } finally {
-    await hawser(id, ['umount', point])
-  }
-}
-
-function hawser(id, args) {
-  const program = join(root, 'packages/hawser/bin/hawser.js')
-  const options = { env: { ...process.env, [VARIABLE]: id }, timeout: 600_000 }
-  return new Promise((resolve, reject) => {
-    execFile(process.execPath, [program, ...args], options, (error, stdout, stderr) => {
-      if (error) reject(new Error(`hawser ${args.join(' ')} failed: ${stdout}${stderr}`))
-      else resolve()
-    })
+  let totals
+  child.on('message', (message) => {
+    totals = message
   })
+  const [ended] = await once(child, 'exit')
+  if (totals && ended === 0) return totals
+  console.log(`FAIL  ${suite}: ended with ${ended}`)
+  return { passed: totals?.passed ?? 0, failed: (totals?.failed ?? 0) + 1, skipped: totals?.skipped ?? 0 }
 }
