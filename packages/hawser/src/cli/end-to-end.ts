@@ -1,19 +1,11 @@
 // What the end-to-end tests share: the real program on folders of their own, and an end that leaves nothing behind.
 import { type ChildProcess, execFile, spawn, spawnSync } from 'node:child_process'
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  realpathSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { readRegistry } from '../daemon/registry.js'
 import { isolate } from '../test-support/workspace.js'
 
 export const program = fileURLToPath(new URL('../../bin/hawser.js', import.meta.url))
@@ -108,17 +100,20 @@ export class Fixture {
       .filter((line) => line.split(' ')[4] === this.mountpoint)
   }
 
+  /** Servers may end, and their entries go, at any moment. */
   #pids(): number[] {
-    if (!existsSync(this.runtimeDirectory)) return []
-    const files = readdirSync(this.runtimeDirectory).filter((name) => name.endsWith('.json'))
-    return files.map((name) => JSON.parse(readFileSync(join(this.runtimeDirectory, name), 'utf8')).pid)
+    return readRegistry(this.runtimeDirectory, process.geteuid!()).map(({ pid }) => pid)
   }
 
   /** Ends every process and every mount of the test, whatever state it left them in. */
   async end(): Promise<void> {
     for (const child of this.#children) child.kill('SIGKILL')
     for (const pid of this.#pids()) {
-      if (isServer(pid)) process.kill(pid, 'SIGKILL')
+      try {
+        if (isServer(pid)) process.kill(pid, 'SIGKILL')
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
+      }
     }
     while (this.mounted().length > 0) {
       const { status, stderr } = spawnSync('umount', ['-l', this.mountpoint], { encoding: 'utf8' })
